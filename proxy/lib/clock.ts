@@ -1,0 +1,52 @@
+import { performance } from 'node:perf_hooks'
+
+/** Ends what `after` or `every` began; calling it twice is harmless. */
+export type Cancel = () => void
+
+/** Time as an argument, so that a test can hold two replicas with different clocks in one process. */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. May jump; compared with `valid_till` only. */
+  now(): number
+  /** Milliseconds that never go back, from an arbitrary origin. Deadlines, pauses and leases are measured with it. */
+  monotonic(): number
+  /** Runs `run` once after `delayMs` (at most 24 days; Node fires longer timers at once). Keeps the process alive. */
+  after(delayMs: number, run: () => void): Cancel
+  /** Resolves after `delayMs`; rejects with the signal's reason when that aborts first. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** The real clock, and the only place that names timers and `Date.now`. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, run) {
+    if (delayMs > LONGEST_TIMER_MS) throw new RangeError(`a timer of ${delayMs} ms would fire at once`)
+    const timer = setTimeout(run, Math.max(0, delayMs))
+    return () => clearTimeout(timer)
+  },
+  sleep(delayMs, signal) {
+    return sleepWith((ms, run) => systemClock.after(ms, run), delayMs, signal)
+  },
+}
+
+/** `Clock.sleep` for any `after`: shared with the clocks that tests make. */
+export function sleepWith(
+  after: Clock['after'],
+  delayMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = () => {
+      cancel()
+      reject(signal?.reason)
+    }
+    const cancel = after(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
