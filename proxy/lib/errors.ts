@@ -26,10 +26,6 @@ export const problems = {
     proxyStatus: 'http_request_error',
     title: 'The request did not arrive in time.',
   },
-    status: 413,
-    proxyStatus: 'http_request_denied',
-    title: 'The request body is too large.',
-  },
   request_too_large: {
     status: 431,
     proxyStatus: 'http_request_error',

@@ -1,25 +1,14 @@
+import type { ListenAddress } from '../lib/address.ts'
+import type { AllowRule } from '../lib/allow-rule.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { TokenSource } from '../token/source.ts'
 import type { TrafficCounters } from './counters.ts'
-
-/** Where a listener waits. Port 0 picks a free one. */
-export type ListenAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
 
 /** Certificates for the connection to an upstream, PEM. Verification is always on. */
 export interface UpstreamTls {
   readonly ca: string | undefined
   readonly cert: string | undefined
   readonly key: Secret | undefined
-}
-
-/** One line of `ALLOW`: `GET /einv/**`. */
-export interface AllowRule {
-  /** Upper case, or `*`. */
-  readonly method: string
-  /** Path pattern: `*` stands for one segment, `**` at the end for any rest. */
-  readonly pattern: string
 }
 
 /** Where calls under one prefix go, and with which token. */
@@ -60,6 +49,8 @@ export interface ForwarderOptions {
   readonly upstreamTls: UpstreamTls
   readonly maxConnections: number
   readonly maxHeaderBytes: number
+  /** Which calls leave a line in the log. */
+  readonly accessLog: 'off' | 'errors' | 'all'
 }
 
 /**
