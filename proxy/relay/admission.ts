@@ -66,9 +66,7 @@ export function createAdmission(
     const place = places.find(({ prefix }) => isUnder(target, prefix))
     if (place === undefined) return 'route_not_found'
     const upstreamTarget = place.translate(target)
-    const refusal = plain
-      ? judgePlain(head.method, upstreamTarget, place)
-      : judgeUnusual(head.method, target, upstreamTarget, place)
+    const refusal = judgePath(head.method, pathOf(upstreamTarget), place, plain)
     return refusal ?? { route: place.route, target: upstreamTarget }
   }
 
@@ -99,31 +97,21 @@ export function createAdmission(
     return authority !== undefined && isAllowedHost(authority) === 'allowed'
   }
 
-  function judgePlain(method: string, upstreamTarget: string, place: Place): ProblemCode | null {
-    // A target without escapes is its own decoded form; the base path is configuration and was judged at the start.
-    const path = pathOf(upstreamTarget)
-    if (isTokenPath.mayBe(path) && isTokenPath.is(path)) return 'request_forbidden'
-    if (place.isAllowed !== null && !place.isAllowed(method, path)) return 'request_forbidden'
-    return null
-  }
-
-  function judgeUnusual(
-    method: string,
-    target: string,
-    upstreamTarget: string,
-    place: Place,
-  ): ProblemCode | null {
-    const decoded = fullyDecoded(pathOf(target))
-    if (decoded === null) return 'request_invalid'
-    const path = pathOf(upstreamTarget)
-    const rest = fullyDecoded(path.slice(place.base.length)) ?? ''
-    if (isTokenPath.is(decoded) || isTokenPath.is(rest) || isTokenPath.is(place.base + rest)) {
-      return 'request_forbidden'
+  /** `path` is the one the upstream will see; the base path in it is configuration and beyond suspicion. */
+  function judgePath(method: string, path: string, place: Place, plain: boolean): ProblemCode | null {
+    if (plain) {
+      if (isTokenPath.mayBe(path) && isTokenPath.is(place.base, path.slice(place.base.length))) {
+        return 'request_forbidden'
+      }
+    } else {
+      const rest = fullyDecoded(path.slice(place.base.length))
+      if (rest === null) return 'request_invalid'
+      if (isTokenPath.is(place.base, rest)) return 'request_forbidden'
+      // Without a prefix, base path or allow list there is nothing to climb out of: the upstream judges its own paths.
+      if (place.isConfined && climbs(rest)) return 'request_invalid'
+      if (place.isAllowed !== null && hasEncodedSeparator(path)) return 'request_forbidden'
     }
-    // Without a prefix, base path or allow list there is nothing to climb out of: the upstream judges its own paths.
-    if (place.isConfined && climbs(decoded)) return 'request_invalid'
-    if (place.isAllowed === null) return null
-    return hasEncodedSeparator(path) || !place.isAllowed(method, path) ? 'request_forbidden' : null
+    return place.isAllowed === null || place.isAllowed(method, path) ? null : 'request_forbidden'
   }
 }
 
@@ -189,8 +177,8 @@ function canonicalName(name: string): string | null {
 interface TokenPathCheck {
   /** Cheap and never wrong when it says no, for plain paths. */
   mayBe(path: string): boolean
-  /** For fully decoded paths. */
-  is(decoded: string): boolean
+  /** Whether a fully decoded path is a token path, alone or below the upstream's base path. */
+  is(base: string, decoded: string): boolean
 }
 
 function createTokenPathCheck(tokenPaths: readonly string[]): TokenPathCheck {
@@ -201,10 +189,13 @@ function createTokenPathCheck(tokenPaths: readonly string[]): TokenPathCheck {
   const ending = new RegExp(`/(?:${lastNames.join('|')})(?:\\.[^/]*)?/?$`, 'i')
   return {
     mayBe: (path) => ending.test(path),
-    is(decoded) {
-      const form = normalForm(decoded)
-      // Frameworks that map by suffix (Spring before 5.3) take /token.json for /token.
-      return forms.some((token) => form === token || form.startsWith(`${token}.`))
+    is(base, decoded) {
+      return isForm(normalForm(decoded)) || (base !== '' && isForm(normalForm(base + decoded)))
     },
+  }
+
+  function isForm(form: string): boolean {
+    // Frameworks that map by suffix (Spring before 5.3) take /token.json for /token.
+    return forms.some((token) => form === token || form.startsWith(`${token}.`))
   }
 }

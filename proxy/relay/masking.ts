@@ -1,4 +1,5 @@
 const STAR = 0x2a
+const NOTHING = Buffer.alloc(0)
 
 const TEXT_TYPE =
   /^\s*(?:text\/|message\/|multipart\/|application\/(?:json\w*|xml|yaml|x-ndjson|javascript|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml|yaml)\b)/i
@@ -45,7 +46,7 @@ export function isMaskable(contentType: string | null, contentEncoding: string |
 function createBodyMasker(token: Buffer): BodyMasker {
   const first = token[0] as number
   const longestTail = token.length - 1
-  let held = Buffer.alloc(0)
+  let held = NOTHING
 
   return {
     write(chunk) {
@@ -57,12 +58,12 @@ function createBodyMasker(token: Buffer): BodyMasker {
       }
       const tail = tailStart(bytes, Math.max(searched, bytes.length - longestTail))
       // Copied, since the caller may reuse the chunk's memory once this returns.
-      held = Buffer.from(bytes.subarray(tail))
+      held = tail === bytes.length ? NOTHING : Buffer.from(bytes.subarray(tail))
       return bytes.subarray(0, tail)
     },
     flush() {
       const rest = held
-      held = Buffer.alloc(0)
+      held = NOTHING
       return rest
     },
   }
