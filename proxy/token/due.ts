@@ -1,0 +1,100 @@
+import { budgetPauseMs, growing, untilMidnightMs } from './pacing.ts'
+import type { Instant, MintReason, TokenPolicy, TokenState } from './state.ts'
+import { isUsable, refreshAt } from './token.ts'
+
+/** Rule 1: mint only when needed. When the next attempt may start, and what for. */
+export interface Due {
+  readonly reason: MintReason
+  /** Monotonic ms; not in the future = now. `Infinity` cannot happen: at the latest the quota's reset ends a pause. */
+  readonly at: number
+}
+
+/** Tokens of a second's life, or ones that arrive expired, must not turn renewal into a busy loop. */
+const LEAST_GAP_MS = 1_000
+const LONGEST_FOREIGN_PAUSE_MS = 5 * 60_000
+const LONGEST_REJECTION_PAUSE_MS = 60 * 60_000
+const DRAIN_UNREPLAYABLE_MS = 5_000
+
+/** The earliest reason to get a newer token; null when the held one will do for ever. */
+export function nextDue(state: TokenState, at: Instant, policy: TokenPolicy): Due | null {
+  let first: Due | null = null
+  for (const due of reasons(state, at, policy)) if (first === null || due.at < first.at) first = due
+  return first
+}
+
+/** Why a newer token is wanted, whether or not a pause stands before it; null when none is. */
+export function wanted(state: TokenState, at: Instant, policy: TokenPolicy): MintReason | null {
+  if (state.asked) return 'asked'
+  if (state.orphan) return 'secret_changed'
+  if (state.token === null || !isUsable(state.token, at.now)) return 'missing'
+  if (state.unknownSince !== null) return 'unknown_outcome'
+  if (isSuspect(state, at)) return 'rejected'
+  if (state.scheduled) return 'scheduled'
+  const refresh = refreshAt(state.token, policy.refreshLeadMs)
+  return refresh !== null && at.now >= refresh ? 'refresh' : null
+}
+
+/**
+ * Whether the held token may be dead because a call came back rejected. A call that was sent later and accepted clears it:
+ * then the rejecting endpoint is the problem (rule 4).
+ */
+export function isSuspect(state: TokenState, at: Instant): boolean {
+  return state.rejectedSentAt !== null && at.acceptedSentAt <= state.rejectedSentAt
+}
+
+function reasons(state: TokenState, at: Instant, policy: TokenPolicy): Due[] {
+  const quiet = Math.max(state.quietUntil, state.storeRetryAt)
+  // A person's wish waits for nothing but the quarantine; 48 requests a day are kept for it.
+  const due: Due[] = state.asked ? [{ reason: 'asked', at: quiet }] : []
+  const open = Math.max(quiet, automaticFrom(state, at, policy))
+  const paced = Math.max(open, state.lastRequestAt + LEAST_GAP_MS)
+  if (state.orphan) due.push({ reason: 'secret_changed', at: open })
+  const { token } = state
+  if (token === null || !isUsable(token, at.now)) {
+    due.push({ reason: 'missing', at: paced })
+    return due
+  }
+  if (state.unknownSince !== null) due.push({ reason: 'unknown_outcome', at: open })
+  if (isSuspect(state, at)) {
+    due.push({ reason: 'rejected', at: Math.max(open, rejectionMintFrom(state, policy)) })
+  }
+  if (state.scheduled) due.push({ reason: 'scheduled', at: paced })
+  const refresh = refreshAt(token, policy.refreshLeadMs)
+  if (refresh !== null) {
+    const wish = refresh + unreplayableGraceMs(refresh, token.validTill, at)
+    due.push({ reason: 'refresh', at: Math.max(paced, at.mono + (wish - at.now)) })
+  }
+  return due
+}
+
+/** Pauses that hold for every automatic attempt. */
+function automaticFrom(state: TokenState, at: Instant, policy: TokenPolicy): number {
+  const budgetPause = budgetPauseMs(state.requests, policy.mintDailyBudget, at.now)
+  const budget =
+    budgetPause === Number.POSITIVE_INFINITY
+      ? at.mono + untilMidnightMs(at.now)
+      : budgetPause === 0
+        ? Number.NEGATIVE_INFINITY
+        : state.lastRequestAt + budgetPause
+  return Math.max(budget, state.pause?.until ?? Number.NEGATIVE_INFINITY)
+}
+
+/**
+ * When a rejection may cause a mint: at once the first time, then no sooner than `MINT_MIN_INTERVAL`, doubled while fresh
+ * tokens keep being rejected (rule 4), and at growing pauses while somebody else mints with the same secret (rule 10).
+ */
+export function rejectionMintFrom(state: TokenState, policy: TokenPolicy): number {
+  const streak = growing(state.rejectionStreak, policy.mintMinIntervalMs, LONGEST_REJECTION_PAUSE_MS)
+  const foreign =
+    state.foreignStreak === 0 ? 0 : growing(state.foreignStreak, 1_000, LONGEST_FOREIGN_PAUSE_MS)
+  return state.rejectionMintAt + Math.max(streak, foreign)
+}
+
+/**
+ * A planned rotation lets calls that cannot be replayed finish first: seconds at most, and never past half of what is
+ * left of the token's life.
+ */
+function unreplayableGraceMs(refresh: number, validTill: number | null, at: Instant): number {
+  if (at.unreplayableInFlight === 0 || validTill === null) return 0
+  return Math.min(DRAIN_UNREPLAYABLE_MS, (validTill - refresh) / 2)
+}

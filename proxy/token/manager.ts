@@ -1,0 +1,289 @@
+import { abortable, deadline } from '../lib/abort.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { ProblemError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { credentialState } from './credential-state.ts'
+import { isSuspect, nextDue } from './due.ts'
+import { Effects, type SecretParts } from './effects.ts'
+import { type Holds, holds, imminentFrom, isHopeless, lackCode } from './hold.ts'
+import { leaseMs, step } from './machine.ts'
+import { MintRecord } from './mint-record.ts'
+import { requestsToday } from './pacing.ts'
+import type { HeldToken, TokenSource, Waiting } from './source.ts'
+import { type Instant, initialState, type TokenEvent, type TokenPolicy, type TokenState } from './state.ts'
+import type { CredentialStatus } from './status.ts'
+import { isUsable, refreshAt } from './token.ts'
+import { type Verdict, type WaitingCall, WaitingCalls } from './waiting-calls.ts'
+
+/** What a manager works with. */
+export interface TokenManagerParts extends SecretParts {
+  /** Name of the credential, for logs and status. */
+  readonly name: string
+  readonly policy: TokenPolicy
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+}
+
+/** `tick()` comes each second; only what falls due before the next one gets a timer, so none is ever long (rule 11). */
+const TICK_MS = 1_000
+const DRAIN_POLL_MS = 10
+const NEVER = Number.POSITIVE_INFINITY
+
+/**
+ * Keeps one valid token of one client secret. A thin shell around the state machine: it feeds events in, has the actions
+ * carried out, and lets calls wait. The work belongs to no caller: one that leaves ends its own wait only.
+ */
+export class TokenManager implements TokenSource {
+  readonly name: string
+  readonly #parts: TokenManagerParts
+  readonly #record = new MintRecord()
+  readonly #effects: Effects
+  readonly #waiting = new WaitingCalls()
+  readonly #observers = new Set<() => void>()
+  #stopped = false
+  #nextSecret: SecretParts | null = null
+  #state: TokenState = initialState
+  #held: HeldToken | null = null
+  #holds: Holds = { replayable: -NEVER, unreplayable: -NEVER }
+  #imminentFrom = NEVER
+  #cancelWake: Cancel = () => {}
+
+  constructor(parts: TokenManagerParts) {
+    this.name = parts.name
+    this.#parts = parts
+    this.#effects = new Effects({
+      ...parts,
+      leaseMs: leaseMs(parts.policy),
+      record: this.#record,
+      emit: (event) => this.#apply(event),
+    })
+  }
+
+  /** Reads the store and, if it holds no usable token, mints. Returns at once; readiness shows in `status()`. */
+  start(): void {
+    this.#effects.watch()
+    this.#apply({ kind: 'tick' })
+  }
+
+  /** To be called each second: compares the wall clock with the token's life. */
+  tick(): void {
+    this.#apply({ kind: 'tick' })
+  }
+
+  /** To be called when `ROTATE_SCHEDULE` fires. */
+  scheduled(): void {
+    this.#apply({ kind: 'schedule' })
+  }
+
+  /** Goes over to a new secret: its store entry and its minter. The old secret's token serves until there is a new one. */
+  replaceSecret(next: SecretParts): void {
+    this.#nextSecret = next
+    this.#apply({ kind: 'tick' })
+  }
+
+  /** Mints now because a person asks. Rejects with `ProblemError` when that failed, or with the signal's reason. */
+  async rotate(signal: AbortSignal): Promise<CredentialStatus> {
+    const { mintTimeoutMs, mintQuarantineMs } = this.#parts.policy
+    const before = this.#held
+    const errorBefore = this.#state.lastError
+    const bound = deadline(this.#parts.clock, 2 * (mintTimeoutMs + mintQuarantineMs), signal)
+    // A failure that ended the wish counts; one after which it is tried again does not.
+    const outcome = this.#until(
+      () => this.#held !== before || (!this.#state.asked && this.#state.lastError !== errorBefore),
+      bound.signal,
+    )
+    this.#apply({ kind: 'asked' })
+    try {
+      await outcome
+    } catch (error) {
+      if (signal.aborted) throw error
+      throw new ProblemError('token_unavailable', { cause: error })
+    } finally {
+      bound.clear()
+    }
+    if (this.#held === before) throw this.#lack(this.#instant())
+    return this.status()
+  }
+
+  /**
+   * Ends all work; calls that wait are told `shutting_down`. A mint that was sent is finished first, within its own
+   * deadline: it has revoked the stored token, so its answer must not be lost.
+   */
+  async stop(): Promise<void> {
+    const { clock, policy } = this.#parts
+    const bound = deadline(clock, leaseMs(policy))
+    await this.#until(
+      () => !['beginning', 'draining', 'minting', 'publishing'].includes(this.#state.phase.kind),
+      bound.signal,
+    )
+      .catch(() => {})
+      .finally(bound.clear)
+    this.#stopped = true
+    this.#cancelWake()
+    this.#waiting.settle(() => ({ error: new ProblemError('shutting_down') }))
+    await this.#effects.close()
+  }
+
+  peek(replayable: boolean): HeldToken | null {
+    const held = this.#held
+    if (held === null) return null
+    const { clock } = this.#parts
+    const holdUntil = replayable ? this.#holds.replayable : this.#holds.unreplayable
+    if (holdUntil !== -NEVER && clock.monotonic() < holdUntil) return null
+    if (!replayable && this.#imminentFrom !== NEVER && clock.monotonic() >= this.#imminentFrom) return null
+    return held.validTill !== null && clock.now() >= held.validTill ? null : held
+  }
+
+  async current(waiting: Waiting): Promise<HeldToken> {
+    const token = await this.#wait(waiting, null)
+    if (token === null) throw new ProblemError('token_unavailable')
+    return token
+  }
+
+  replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
+    if (rejected === this.#held) this.#apply({ kind: 'rejected', sentAt })
+    return this.#wait(waiting, rejected)
+  }
+
+  replayAccepted(replaced: HeldToken): void {
+    this.#apply({ kind: 'replay_accepted', generation: replaced.generation })
+  }
+
+  status(): CredentialStatus {
+    const { policy } = this.#parts
+    const at = this.#instant()
+    const { token, requests, lastError, storeHealthy } = this.#state
+    return {
+      name: this.name,
+      state: credentialState(this.#state, at, policy),
+      usable: token !== null && isUsable(token, at.now),
+      generation: token?.generation ?? 0,
+      fingerprint: token?.value.fingerprint() ?? null,
+      mintedAt: token?.mintedAt ?? null,
+      validTill: token?.validTill ?? null,
+      nextRefreshAt: token === null ? null : refreshAt(token, policy.refreshLeadMs),
+      lastError,
+      mints: {
+        ...this.#record.snapshot(),
+        today: requestsToday(requests, at.now),
+        budget: policy.mintDailyBudget,
+      },
+      foreignMints: this.#record.foreign,
+      store: { kind: this.#effects.storeKind, healthy: storeHealthy, errors: this.#record.storeErrors },
+    }
+  }
+
+  #wait(waiting: Waiting, rejected: HeldToken | null): Promise<HeldToken | null> {
+    const { clock, policy } = this.#parts
+    if (this.#stopped) return Promise.reject(new ProblemError('shutting_down'))
+    const deadline = clock.monotonic() + policy.holdTimeoutMs
+    const token = this.#waiting.add({ replayable: waiting.replayable, rejected, deadline }, waiting.signal)
+    this.#settle()
+    return token
+  }
+
+  #judge(call: WaitingCall, at: Instant): Verdict {
+    const { policy } = this.#parts
+    const held = this.#held
+    if (held !== null && call.rejected === held) {
+      // Cleared meanwhile, or no replacement can come in time: the upstream's own answer goes to the caller.
+      if (!isSuspect(this.#state, at) || at.mono >= call.deadline) return { token: null }
+      const doubtful = held.acceptedSentAt < 0 && this.#state.rejectionStreak > 0
+      return isHopeless(this.#state, at, policy, doubtful ? at.mono : call.deadline) ? { token: null } : null
+    }
+    const open = this.peek(call.replayable)
+    if (open !== null) return { token: open }
+    if (held !== null && isUsable(held, at.now)) return at.mono >= call.deadline ? { token: held } : null
+    const inVain = at.mono >= call.deadline || isHopeless(this.#state, at, policy, call.deadline)
+    return inVain ? { error: this.#lack(at) } : null
+  }
+
+  #lack(at: Instant): ProblemError {
+    const due = nextDue(this.#state, at, this.#parts.policy)
+    const retryAfterS = due === null ? 1 : Math.max(1, Math.ceil((due.at - at.mono) / 1_000))
+    return new ProblemError(lackCode(this.#state, at, this.#parts.policy), { retryAfterS })
+  }
+
+  #apply(event: TokenEvent): void {
+    if (this.#stopped) return
+    const { state, actions } = step(this.#state, event, this.#instant(), this.#parts.policy)
+    this.#state = state
+    this.#hold()
+    for (const action of actions) this.#effects.perform(action)
+    const at = this.#instant()
+    this.#holds = holds(state, at, this.#parts.policy)
+    this.#imminentFrom = imminentFrom(state, at, this.#parts.policy) ?? NEVER
+    this.#settle()
+    for (const observe of this.#observers) observe()
+    this.#changeSecret()
+  }
+
+  /** One `HeldToken` for each generation: late evidence counts for the token it was brought back for. */
+  #hold(): void {
+    const { token } = this.#state
+    if (token === null || this.#held?.value === token.value) return
+    this.#held = { ...token, acceptedSentAt: -1, inFlight: 0, unreplayableInFlight: 0 }
+  }
+
+  #changeSecret(): void {
+    const { kind } = this.#state.phase
+    if (this.#nextSecret === null || (kind !== 'idle' && kind !== 'waiting')) return
+    this.#effects.changeSecret(this.#nextSecret)
+    this.#nextSecret = null
+    this.#parts.log.info('secret_changed', { credential: this.name })
+    this.#apply({ kind: 'secret_changed' })
+  }
+
+  /** Resolves when `reached` holds after an event; rejects when the signal aborts. */
+  #until(reached: () => boolean, signal: AbortSignal): Promise<void> {
+    if (reached()) return Promise.resolve()
+    let observe = () => {}
+    const done = new Promise<void>((resolve) => {
+      observe = () => {
+        if (reached()) resolve()
+      }
+      this.#observers.add(observe)
+    })
+    return abortable(done, signal).finally(() => this.#observers.delete(observe))
+  }
+
+  #settle(): void {
+    const at = this.#instant()
+    this.#waiting.settle((call) => this.#judge(call, at))
+    this.#cancelWake()
+    const delayMs = Math.max(1, this.#nextChange(at) - at.mono)
+    this.#cancelWake = delayMs > TICK_MS ? () => {} : this.#parts.clock.after(delayMs, () => this.tick())
+  }
+
+  /** When time alone changes something, monotonic ms. */
+  #nextChange(at: Instant): number {
+    const { phase, offerAt, token } = this.#state
+    const times = [offerAt ?? NEVER]
+    if (phase.kind === 'idle') times.push(nextDue(this.#state, at, this.#parts.policy)?.at ?? NEVER)
+    else if (phase.kind === 'waiting') times.push(phase.retryAt)
+    else if (phase.kind === 'draining') times.push(phase.until, at.mono + DRAIN_POLL_MS)
+    if (this.#waiting.size > 0) {
+      times.push(this.#waiting.nextDeadline())
+      for (const until of [this.#holds.replayable, this.#holds.unreplayable])
+        if (until > at.mono) times.push(until)
+      if (token !== null && token.validTill !== null)
+        times.push(at.mono + Math.max(0, token.validTill - at.now))
+    }
+    return Math.min(...times)
+  }
+
+  #instant(): Instant {
+    const { clock, random } = this.#parts
+    const held = this.#held
+    return {
+      now: clock.now(),
+      mono: clock.monotonic(),
+      random: random(),
+      acceptedSentAt: held?.acceptedSentAt ?? -1,
+      inFlight: held?.inFlight ?? 0,
+      unreplayableInFlight: held?.unreplayableInFlight ?? 0,
+    }
+  }
+}

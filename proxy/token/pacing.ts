@@ -1,0 +1,43 @@
+import type { DailyRequests } from './store.ts'
+
+/** How often the token API may be asked; all numbers here follow from its quota of 288 requests a UTC day and secret. */
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** The UTC day of an instant, as the store counts by it: `2026-11-22`. */
+export function utcDay(now: number): string {
+  return new Date(now).toISOString().slice(0, 10)
+}
+
+/** Milliseconds until 00:00 UTC, when the quota is reset. Never 0. */
+export function untilMidnightMs(now: number): number {
+  return DAY_MS - (((now % DAY_MS) + DAY_MS) % DAY_MS)
+}
+
+/** Requests counted so far today; yesterday's count is nobody's business. */
+export function requestsToday(requests: DailyRequests, now: number): number {
+  return requests.day === utcDay(now) ? requests.count : 0
+}
+
+/** Share of the budget below which the rest is spread over what is left of the day. */
+const LOW_SHARE = 0.25
+
+/**
+ * Least pause since the last request so that the budget lasts until 00:00 UTC: 0 while plenty is left, then growing;
+ * `Infinity` when nothing is left.
+ */
+export function budgetPauseMs(requests: DailyRequests, budget: number, now: number): number {
+  const left = budget - requestsToday(requests, now)
+  if (left <= 0) return Number.POSITIVE_INFINITY
+  return left > budget * LOW_SHARE ? 0 : untilMidnightMs(now) / (left + 1)
+}
+
+/** Full jitter (uniform between 0 and the ceiling, which doubles): many clients that failed together do not return together. */
+export function backoffMs(failures: number, firstMs: number, longestMs: number, random: number): number {
+  return random * growing(failures, firstMs, longestMs)
+}
+
+/** `firstMs`, doubled with each further time, up to `longestMs`. `times` counts from 1. */
+export function growing(times: number, firstMs: number, longestMs: number): number {
+  return Math.min(longestMs, firstMs * 2 ** Math.min(30, Math.max(0, times - 1)))
+}

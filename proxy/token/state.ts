@@ -1,0 +1,172 @@
+import type { LogFields } from '../lib/log.ts'
+import type { MintOutcome } from './minter.ts'
+import type { MintTally } from './status.ts'
+import type { DailyRequests, StoredState } from './store.ts'
+import type { Token } from './token.ts'
+
+/** Settings of the token life cycle; times in ms. */
+export interface TokenPolicy {
+  /** Null: the default of `refreshAt`. */
+  readonly refreshLeadMs: number | null
+  readonly holdTimeoutMs: number
+  readonly rotationHoldMs: number
+  readonly mintTimeoutMs: number
+  readonly mintQuarantineMs: number
+  readonly mintMinIntervalMs: number
+  /** Automatic requests to the token API for each UTC day. */
+  readonly mintDailyBudget: number
+}
+
+/** Everything a step may know of the world: nothing is read from a clock or a generator inside. */
+export interface Instant {
+  /** Wall clock, epoch ms. */
+  readonly now: number
+  /** Monotonic ms. */
+  readonly mono: number
+  /** Uniform in [0, 1). */
+  readonly random: number
+  /** What calls brought back for the token held: see `HeldToken`. */
+  readonly acceptedSentAt: number
+  readonly inFlight: number
+  readonly unreplayableInFlight: number
+}
+
+/** Where the one attempt to get a newer token stands. `leasedAt` and the like are monotonic ms. */
+export type Phase =
+  | { readonly kind: 'idle' }
+  /** The store is being read: adopt before mint. */
+  | { readonly kind: 'reading' }
+  | { readonly kind: 'acquiring' }
+  /** Another process has the right to mint; ask again at `retryAt`, or sooner when the store changes. */
+  | { readonly kind: 'waiting'; readonly retryAt: number }
+  | { readonly kind: 'beginning'; readonly leasedAt: number; readonly since: number }
+  /** Announced; calls under way may finish with the old token until `until`. */
+  | { readonly kind: 'draining'; readonly leasedAt: number; readonly since: number; readonly until: number }
+  | { readonly kind: 'minting'; readonly reason: MintReason; readonly since: number; readonly sentAt: number }
+  | { readonly kind: 'publishing' }
+
+/** Why a new token is wanted. `asked` comes from a person and is the only one that no pause or budget stops. */
+export type MintReason =
+  | 'asked'
+  | 'secret_changed'
+  | 'missing'
+  | 'unknown_outcome'
+  | 'rejected'
+  | 'refresh'
+  | 'scheduled'
+
+export interface LastError {
+  readonly code: string
+  /** Epoch ms. */
+  readonly at: number
+  readonly errorId: string | null
+}
+
+/** The whole state of one credential. Monotonic ms unless said otherwise. */
+export interface TokenState {
+  readonly token: Token | null
+  /** The held token is not this entry's (the secret changed, or a successor published over it): anything stored replaces it. */
+  readonly orphan: boolean
+  /** Highest generation seen in the entry, so that a number is never given twice. */
+  readonly topGeneration: number
+  readonly phase: Phase
+  readonly asked: boolean
+  readonly scheduled: boolean
+  /** When the latest call that was rejected with the held token had been sent; null = no suspicion. */
+  readonly rejectedSentAt: number | null
+  /** When that suspicion arose. */
+  readonly suspectSince: number
+  /** When the first mint with an unknown outcome ended, while none has succeeded since. */
+  readonly unknownSince: number | null
+  /** When another process's rotation was noticed. */
+  readonly announcedAt: number | null
+  /** Nobody mints before: a late effect of an unanswered mint could revoke the next token. */
+  readonly quietUntil: number
+  readonly pause: { readonly until: number; readonly why: 'failed' | 'secret_rejected' | 'quota' } | null
+  readonly failures: number
+  readonly secretRejections: number
+  readonly requests: DailyRequests
+  readonly lastRequestAt: number
+  /** Mints caused by rejections: the last one, and how many in a row did not stop the rejections. */
+  readonly rejectionMintAt: number
+  readonly rejectionStreak: number
+  /** Replaced tokens that had been revoked by somebody else, in a row. */
+  readonly foreignStreak: number
+  /** Generation of the token that the last mint replaced because it was rejected, until a replay proves it had been dead. */
+  readonly replacedByRejection: number | null
+  readonly storeHealthy: boolean
+  readonly storeFailures: number
+  readonly storeRetryAt: number
+  readonly readAt: number
+  /** The held token is not in the store yet; try again then. */
+  readonly offerAt: number | null
+  readonly lastError: LastError | null
+}
+
+/** What can happen to a credential. */
+export type TokenEvent =
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'schedule' }
+  | { readonly kind: 'asked' }
+  | { readonly kind: 'secret_changed' }
+  /** A call sent at `sentAt` with the token held was rejected. */
+  | { readonly kind: 'rejected'; readonly sentAt: number }
+  /** The replay of a call that had been rejected with `generation` was accepted. */
+  | { readonly kind: 'replay_accepted'; readonly generation: number }
+  | { readonly kind: 'store_changed' }
+  | { readonly kind: 'read'; readonly state: StoredState }
+  | { readonly kind: 'leased'; readonly state: StoredState }
+  | { readonly kind: 'lease_denied' }
+  | { readonly kind: 'begun'; readonly count: number }
+  | { readonly kind: 'mint_ended'; readonly outcome: MintOutcome }
+  | { readonly kind: 'published'; readonly accepted: boolean }
+  | { readonly kind: 'offered'; readonly state: StoredState }
+  | { readonly kind: 'store_failed'; readonly during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer' }
+
+/** What the shell is told to do; each store or mint action ends in exactly one event. */
+export type Action =
+  | { readonly do: 'read' }
+  | { readonly do: 'acquire' }
+  | { readonly do: 'begin'; readonly day: string }
+  | { readonly do: 'mint'; readonly timeoutMs: number }
+  | { readonly do: 'publish'; readonly token: Token }
+  | { readonly do: 'release' }
+  | { readonly do: 'offer'; readonly token: Token }
+  | { readonly do: 'tally'; readonly outcome: keyof MintTally }
+  /** Count a foreign mint. */
+  | { readonly do: 'foreign' }
+  | {
+      readonly do: 'tell'
+      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly event: string
+      readonly fields: LogFields
+    }
+
+export const initialState: TokenState = {
+  token: null,
+  orphan: false,
+  topGeneration: 0,
+  phase: { kind: 'idle' },
+  asked: false,
+  scheduled: false,
+  rejectedSentAt: null,
+  suspectSince: 0,
+  unknownSince: null,
+  announcedAt: null,
+  quietUntil: Number.NEGATIVE_INFINITY,
+  pause: null,
+  failures: 0,
+  secretRejections: 0,
+  requests: { day: '', count: 0 },
+  lastRequestAt: Number.NEGATIVE_INFINITY,
+  rejectionMintAt: Number.NEGATIVE_INFINITY,
+  rejectionStreak: 0,
+  foreignStreak: 0,
+  replacedByRejection: null,
+  storeHealthy: true,
+  storeFailures: 0,
+  storeRetryAt: Number.NEGATIVE_INFINITY,
+  readAt: Number.NEGATIVE_INFINITY,
+  offerAt: null,
+  lastError: null,
+}
