@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from './entry.ts'
-import { withFileLock } from './file-lock.ts'
+import { FileLock, hasCode } from './file-lock.ts'
 
 export interface FileMediumParts {
   readonly path: string
@@ -12,9 +12,6 @@ export interface FileMediumParts {
   readonly log: Log
   /** Names this process among those that share the file. */
   readonly id: string
-  readonly pid: number
-  /** Whether a process of this host runs. */
-  readonly isAlive: (pid: number) => boolean
 }
 
 type Entries = Readonly<Record<string, unknown>>
@@ -31,12 +28,14 @@ const MAX_ENTRIES = 32
 export class FileMedium implements EntryMedium {
   readonly kind = 'file'
   readonly #parts: FileMediumParts
+  readonly #lock: FileLock
   readonly #watchers = new Set<FSWatcher>()
   /** One process queues here instead of at the lock file, where it would have to poll for itself. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: FileMediumParts) {
     this.#parts = parts
+    this.#lock = new FileLock(`${parts.path}.lock`, parts.id, parts.clock)
   }
 
   async read(key: string): Promise<Entry> {
@@ -87,9 +86,8 @@ export class FileMedium implements EntryMedium {
 
   async #update(key: string, change: (entry: Entry) => Entry | null, signal: AbortSignal): Promise<Entry> {
     signal.throwIfAborted()
-    const { path, clock } = this.#parts
     await this.#prepareDirectory()
-    return withFileLock(`${path}.lock`, this.#parts, clock, signal, async (stillHeld) => {
+    return this.#lock.run(signal, async (stillHeld) => {
       const entries = (await this.#readAll()) ?? (await this.#setAside())
       const found = parseEntry(entries[key]) ?? emptyEntry
       const changed = change(found)
@@ -107,7 +105,7 @@ export class FileMedium implements EntryMedium {
     try {
       text = await readFile(this.#parts.path, 'utf8')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+      if (hasCode(error, 'ENOENT')) return {}
       throw error
     }
     try {

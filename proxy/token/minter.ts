@@ -12,7 +12,7 @@ export interface MintedToken {
 /**
  * How one request to the token API ended.
  * - `minted`: every earlier token of the secret is now revoked.
- * - `refused`: nothing was processed and the earlier token still lives: connection refused, TLS failure, 401, 429.
+ * - `refused`: nothing was processed and the earlier token still lives: connection refused, TLS failure, 3xx, 4xx.
  * - `unknown`: it may have taken effect or may still do so: timeout, reset after the request was written, 5xx, garbage.
  */
 export type MintOutcome =
