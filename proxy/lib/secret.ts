@@ -35,6 +35,11 @@ export class Secret {
     return timingSafeEqual(own, createHash('sha256').update(candidate).digest())
   }
 
+  /** Whether both hold the same value. */
+  equals(other: Secret): boolean {
+    return this.matches(other.#value)
+  }
+
   toString(): string {
     return REDACTED
   }
