@@ -2,6 +2,7 @@ import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
+import { type TlsFiles, tlsOptions } from '../lib/tls.ts'
 import type { MintFailure, MintOutcome, TokenMinter } from './minter.ts'
 import { readErrorId, readTokenAnswer } from './token-answer.ts'
 
@@ -11,12 +12,7 @@ export const SECRET_HEADER = 'x-clear-client-secret'
 export interface ClearMinterParts {
   readonly tokenUrl: URL
   readonly secret: Secret
-  /** Certificates, PEM; verification is always on. */
-  readonly tls: {
-    readonly ca: string | undefined
-    readonly cert: string | undefined
-    readonly key: Secret | undefined
-  }
+  readonly tls: TlsFiles
   readonly clock: Clock
   readonly log: Log
 }
@@ -43,8 +39,7 @@ export class ClearMinter implements TokenMinter {
       pipelining: 1,
       connect: {
         timeout: 0,
-        ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-        ...(tls.cert === undefined || tls.key === undefined ? {} : { cert: tls.cert, key: tls.key.reveal() }),
+        ...tlsOptions(tls),
       },
       headersTimeout: 0,
       bodyTimeout: 0,

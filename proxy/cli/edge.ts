@@ -1,0 +1,16 @@
+import type { Runtime } from '../ops/metric-families.ts'
+
+/** The process as a command sees it; main.ts makes it of the real one, tests of what they like. */
+export interface Edge {
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly homeDir: string
+  /** Writes as it comes; never throws when the reader is gone. */
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  readonly outIsTerminal: boolean
+  /** Aborts at the first SIGTERM or SIGINT. A second one ends the process at once. */
+  readonly stopped: AbortSignal
+  readonly version: string
+  readonly runtime: Runtime
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { startApp } from '../app.ts'
+import { systemClock } from '../lib/clock.ts'
+import { cronTicker } from '../lib/ticker.ts'
+import { createLogger } from '../ops/logger.ts'
+import { configurationOf } from './configuration.ts'
+import type { Edge } from './edge.ts'
+import { readOptions } from './options.ts'
+
+/** Runs the sidecar until SIGTERM, SIGINT or `POST /quit`; calls under way are finished first. */
+export async function run(edge: Edge, args: readonly string[]): Promise<void> {
+  readOptions(args, {})
+  const { config, warnings } = configurationOf(edge)
+  const { level, format } = config.log
+  const log = createLogger({ level, format, write: edge.out, colour: edge.outIsTerminal })
+  for (const { variable, message } of warnings) log.warn('config_warning', { variable, message })
+
+  const quit = new AbortController()
+  const app = await startApp({
+    config,
+    version: edge.version,
+    clock: systemClock,
+    ticker: cronTicker,
+    random: Math.random,
+    id: randomUUID(),
+    readFile: (path) => readFile(path, 'utf8'),
+    runtime: edge.runtime,
+    log,
+    quit: () => quit.abort(),
+  })
+  await aborted(AbortSignal.any([edge.stopped, quit.signal]))
+  await app.stop()
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

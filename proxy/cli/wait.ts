@@ -1,0 +1,37 @@
+import { duration } from '../../config/parsers.ts'
+import { systemClock } from '../lib/clock.ts'
+import { ExitError } from '../lib/errors.ts'
+import type { Edge } from './edge.ts'
+import { opsClient } from './ops-client.ts'
+import { readOptions } from './options.ts'
+
+const POLL_MS = 200
+
+/** Blocks until the running sidecar is ready, at most `--timeout` (60s). For start scripts: `token-sidecar wait && ./app`. */
+export async function run(edge: Edge, args: readonly string[]): Promise<void> {
+  const { timeout } = readOptions(args, { timeout: { type: 'string', default: '60s' } })
+  const limitMs = parseTimeout(timeout)
+  const client = opsClient(edge)
+  const until = systemClock.monotonic() + limitMs
+  let last = `no sidecar answers at ${client.address}`
+  while (!edge.stopped.aborted) {
+    const leftMs = until - systemClock.monotonic()
+    if (leftMs <= 0) throw new ExitError('unavailable', `not ready within ${timeout}: ${last}`)
+    try {
+      const answer = await client.ask('GET', '/readyz', AbortSignal.timeout(Math.ceil(leftMs)))
+      if (answer.status === 200) return
+      last = String((answer.json as { reason?: unknown } | null)?.reason ?? `status ${answer.status}`)
+    } catch (error) {
+      if (!(error instanceof ExitError)) throw error
+      last = error.message
+    }
+    await systemClock.sleep(Math.min(POLL_MS, leftMs), edge.stopped).catch(() => {})
+  }
+  throw new ExitError('unavailable', `stopped while waiting: ${last}`)
+}
+
+function parseTimeout(text: string): number {
+  const parsed = duration({ zero: 'refused' })(text)
+  if ('problem' in parsed) throw new ExitError('usage_invalid', `--timeout ${parsed.problem}`)
+  return parsed.value
+}

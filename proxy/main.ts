@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { runCli } from './cli/cli.ts'
+import type { Edge } from './cli/edge.ts'
+import { exits } from './lib/errors.ts'
+import { lineWriter } from './ops/line-writer.ts'
+
+/** The process edge, and the only file that names `process`. */
+
+declare global {
+  /** Set when the program is bundled; see scripts/build.ts. */
+  var TOKEN_SIDECAR_VERSION: string | undefined
+}
+
+const stop = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    // Whoever signals twice does not want to wait for calls under way.
+    if (stop.signal.aborted) process.exit(exits.ok)
+    stop.abort(signal)
+  })
+}
+
+const edge: Edge = {
+  args: process.argv.slice(2),
+  env: process.env,
+  homeDir: homedir(),
+  // A reader that went away (`token-sidecar status | head`) or that does not read is no reason to crash or to wait.
+  out: lineWriter(process.stdout),
+  err: lineWriter(process.stderr),
+  outIsTerminal: process.stdout.isTTY === true,
+  stopped: stop.signal,
+  version: globalThis.TOKEN_SIDECAR_VERSION ?? packageVersion(),
+  runtime: process,
+}
+
+process.exitCode = await runCli(edge)
+// What is still open now (an idle keep-alive connection, say) must not keep the process.
+process.stdout.write('', () => process.exit())
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -1,0 +1,32 @@
+/**
+ * Runs the tests with node:test, the same on Node 20 (whose `--test` takes no glob) and later. Arguments are path parts to
+ * choose files by: `npm test -- relay token/model`.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+function testFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(folder, entry.name)
+      return entry.isDirectory() ? testFiles(path) : entry.name.endsWith('.test.ts') ? [path] : []
+    })
+    .sort()
+}
+
+const wanted = process.argv.slice(2)
+const files = testFiles('test').filter(
+  (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
+)
+if (files.length === 0) {
+  console.error(`no test file matches ${wanted.join(' ')}`)
+  process.exit(64)
+}
+// Scenario tests run the built program, as users do.
+const build = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], { stdio: 'inherit' })
+if (build.status !== 0) process.exit(build.status ?? 1)
+const run = spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-reporter=spec', ...files], {
+  stdio: 'inherit',
+})
+process.exit(run.status ?? 1)
