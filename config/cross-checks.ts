@@ -90,8 +90,7 @@ function urlWarnings(reader: SettingsReader): ConfigWarning[] {
       const url = reader.read(name, variable).value
       if (url === null) continue
       if (url.protocol === 'http:' && !isLoopback(url)) {
-        const what = name === 'TOKEN_URL' ? 'the client secret' : 'tokens and calls'
-        warnings.push({ variable, message: `is plain http to another host: ${what} can be read on the way` })
+        warnings.push({ variable, message: 'is plain http to another host: secrets can be read on the way' })
       }
       if (name === 'TOKEN_URL' && url.pathname === '/') {
         warnings.push({ variable, message: 'has no path; the usual one is /integration/v1/authz/token' })

@@ -8,7 +8,7 @@ export function settingsHelp(): string {
   const blocks = sections.map((section) => {
     const entries = rowsOf(section).map(([name, row]) =>
       [
-        `  ${names(name, row).join(', ')} (${plain(fallback(row))})`,
+        `  ${names(name, row).join(', ')} (${plain(helpDefault(row))})`,
         ...wrap(plain(row.about), '      '),
       ].join('\n'),
     )
@@ -22,7 +22,9 @@ export function settingsHelp(): string {
     'Settings are environment variables. Durations: 250ms, 30s, 5m, 12h. Sizes: 64KiB, 1MiB.',
     ...blocks,
     overrides.join('\n'),
-  ].join('\n\n')
+  ]
+    .join('\n\n')
+    .replaceAll(FIXED_SPACE, ' ')
 }
 
 /** The settings as docs/configuration.md. */
@@ -57,13 +59,23 @@ function fallback(row: Setting): string {
   return row.fallback === '' ? 'empty' : `\`${row.fallback}\``
 }
 
+function helpDefault(row: Setting): string {
+  return row.required === true ? fallback(row) : `default: ${fallback(row)}`
+}
+
 /** The variables that override a setting for one route. */
 function overrideVariables(): string[] {
   return routeVariables('N').filter((variable) => !rows.some(([name]) => name === variable))
 }
 
+/** Stands for a space that a line must not end at. */
+const FIXED_SPACE = '\u00a0'
+
+/** Without the backquotes; what has spaces between two of them gets quotation marks and stays on one line. */
 function plain(markdown: string): string {
-  return markdown.replaceAll('`', '')
+  return markdown.replace(/`([^`]*)`/g, (_, code: string) =>
+    code.includes(' ') ? `"${code.replaceAll(' ', FIXED_SPACE)}"` : code,
+  )
 }
 
 function wrap(text: string, indent: string): string[] {

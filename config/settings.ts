@@ -109,9 +109,9 @@ export const settings = {
     parse: parse.storeLocation,
     section: 'Life of a token',
     about:
-      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `kubernetes:NAMESPACE/NAME`; `kubernetes:` alone is the Secret `token-sidecar` in the own namespace.',
+      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in the own namespace.',
     fallback: 'file:',
-    otherwise: '`file:` in the state directory of the user: `~/.local/state/token-sidecar/tokens.json`',
+    otherwise: '`file:` in the state directory of the user',
   },
   REFRESH_LEAD: {
     parse: parse.duration({ zero: 'allowed' }),
@@ -129,7 +129,7 @@ export const settings = {
     parse: parse.duration({ zero: 'allowed' }),
     section: 'Life of a token',
     about:
-      'How long a request may wait when no usable token is held; longer than `MINT_TIMEOUT` + `MINT_QUARANTINE` + 1 s, so that a replica killed while minting costs no call.',
+      'How long a request may wait when no usable token is held; longer than `MINT_TIMEOUT` + `MINT_QUARANTINE` + `1s`, so that a replica killed while minting costs no call.',
     fallback: '10s',
   },
   ROTATION_HOLD: {
@@ -199,7 +199,8 @@ export const settings = {
   UPSTREAM_CA_FILE: {
     parse: parse.filePath,
     section: 'Requests',
-    about: 'PEM file with the certificates of a private CA that the upstream is verified against.',
+    about:
+      'PEM file with the certificates of a private CA that the upstream is verified against, in place of the public ones.',
   },
   UPSTREAM_CERT_FILE: {
     parse: parse.filePath,
