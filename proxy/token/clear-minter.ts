@@ -31,7 +31,8 @@ export class ClearMinter implements TokenMinter {
 
   async mint(signal: AbortSignal): Promise<MintOutcome> {
     // Loaded at the first mint: a sidecar that starts with a stored token is ready sooner without it.
-    const { Client } = await import('undici')
+    // The default export, since a bundler cannot tell the names that a CommonJS package exports.
+    const { Client } = (await import('undici')).default
     const { tokenUrl, tls, clock } = this.#parts
     // A connection of its own for each mint: what fails before `connect` was never sent, what fails after it may have
     // taken effect, and a pool that repeats a GET on a fresh socket by itself cannot exist.

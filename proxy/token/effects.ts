@@ -2,7 +2,7 @@ import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { MintRecord } from './mint-record.ts'
-import type { TokenMinter } from './minter.ts'
+import type { MintOutcome, TokenMinter } from './minter.ts'
 import type { Action, TokenEvent } from './state.ts'
 import type { MintLease, TokenStore } from './store.ts'
 
@@ -120,15 +120,22 @@ export class Effects {
   }
 
   #mint(timeoutMs: number): void {
-    const { clock, record, emit } = this.#parts
+    const { clock, record, emit, log, name } = this.#parts
     const sentAt = clock.monotonic()
     // Bound to its own deadline only: what was sent takes effect whoever has left, so its answer is waited for and published.
     const bound = deadline(clock, timeoutMs)
-    this.#secret.minter.mint(bound.signal).then((outcome) => {
-      bound.clear()
-      record.mintEnded(outcome.kind === 'minted', (clock.monotonic() - sentAt) / 1_000)
-      emit({ kind: 'mint_ended', outcome })
-    })
+    this.#secret.minter
+      .mint(bound.signal)
+      .catch((error: unknown): MintOutcome => {
+        // A minter does not reject; if one does, nobody knows what it had sent.
+        log.error('minter_failed', { credential: name, error })
+        return { kind: 'unknown', error: { code: 'mint_internal' } }
+      })
+      .then((outcome) => {
+        bound.clear()
+        record.mintEnded(outcome.kind === 'minted', (clock.monotonic() - sentAt) / 1_000)
+        emit({ kind: 'mint_ended', outcome })
+      })
   }
 
   #release(): void {
