@@ -67,12 +67,17 @@ const faults: Record<string, Record<string, Record<string, Field>>> = {
 /** Reads a fault from JSON, as it comes over the control endpoint. Throws `InputError`. */
 export function parseFault(input: unknown): Fault {
   const value = record(input)
-  const kinds = faults[String(value['api'])]
+  const kinds = own(faults, value['api'])
   if (kinds === undefined) throw new InputError(`api: should be one of ${Object.keys(faults).join(', ')}`)
-  const own = kinds[String(value['kind'])]
-  if (own === undefined) throw new InputError(`kind: should be one of ${Object.keys(kinds).join(', ')}`)
+  const particular = own(kinds, value['kind'])
+  if (particular === undefined)
+    throw new InputError(`kind: should be one of ${Object.keys(kinds).join(', ')}`)
   const scope = value['api'] === 'token' ? { client: may(text) } : { path: may(text) }
-  const fields: Record<string, Field> = { ...everyFault, ...(own === refuse ? {} : scope), ...own }
+  const fields: Record<string, Field> = {
+    ...everyFault,
+    ...(particular === refuse ? {} : scope),
+    ...particular,
+  }
   checkFields(value, fields)
   // The table above is the type `Fault` as data; the compiler cannot see that, tests hold the two together.
   return value as unknown as Fault
@@ -97,6 +102,11 @@ function checkFields(value: Record<string, unknown>, fields: Record<string, Fiel
     const should = check(value[name])
     if (should !== null) throw new InputError(`${name}: should be ${should}`)
   }
+}
+
+/** The entry of that name, if the name is one and not something every object has. */
+function own<T>(entries: Record<string, T>, name: unknown): T | undefined {
+  return typeof name === 'string' && Object.hasOwn(entries, name) ? entries[name] : undefined
 }
 
 function must(check: Check): Field {

@@ -48,6 +48,8 @@ export class FaultPlan {
   #added = 0
   /** So that a load test without faults pays one comparison for each call. */
   #businessRules = 0
+  /** Done when every listener that should accept does. */
+  #opening: Promise<unknown> = Promise.resolve()
 
   constructor(timers: Timers, doors: Doors) {
     this.#timers = timers
@@ -67,7 +69,7 @@ export class FaultPlan {
       // A shut door is the one fault whose end must act by itself: no request can come to notice it.
       cancelTimer:
         fault.kind === 'refuse' && timed !== undefined
-          ? this.#timers.after(timed, () => void this.#remove((rule) => rule.id === id))
+          ? this.#timers.after(timed, () => this.#remove((rule) => rule.id === id))
           : () => {},
     })
     this.#recount()
@@ -85,8 +87,9 @@ export class FaultPlan {
   }
 
   /** Ends all faults; resolves when every listener accepts again. */
-  clear(): Promise<void> {
-    return this.#remove(() => true)
+  async clear(): Promise<void> {
+    this.#remove(() => true)
+    await this.#opening
   }
 
   /** What a request to the token API meets that arrives now; uses up one of each fault it meets. */
@@ -154,14 +157,14 @@ export class FaultPlan {
     this.#recount()
   }
 
-  async #remove(chosen: (rule: Rule<Fault>) => boolean): Promise<void> {
+  #remove(chosen: (rule: Rule<Fault>) => boolean): void {
     const removed = this.#rules.filter(chosen)
     this.#rules = this.#rules.filter((rule) => !removed.includes(rule))
     this.#recount()
     for (const rule of removed) rule.cancelTimer()
     const shut = new Set(removed.filter(isRefusal).map((rule) => rule.fault.api))
     for (const rule of this.#rules) if (isRefusal(rule)) shut.delete(rule.fault.api)
-    await Promise.all([...shut].map((api) => this.#doors.open(api)))
+    this.#opening = Promise.all([this.#opening, ...[...shut].map((api) => this.#doors.open(api))])
   }
 
   #recount(): void {

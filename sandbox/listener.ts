@@ -31,7 +31,8 @@ export class Listener {
   readonly #spared = new WeakSet<Socket>()
   #server: Server | null = null
   #port: number
-  #closed = false
+  /** Whether connections should be accepted; what is under way towards the other state gives up. */
+  #wanted = true
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -53,6 +54,8 @@ export class Listener {
       server.listen(this.#port, this.#options.host, () => {
         server.off('error', reject)
         this.#port = (server.address() as AddressInfo).port
+        // Shut before the system had opened the port: closing a server that does not listen yet has no effect.
+        if (this.#server !== server) server.close()
         resolve()
       })
     })
@@ -65,6 +68,7 @@ export class Listener {
 
   /** From now on the system refuses connections; those that are open are reset, as when the program died. */
   shut(): void {
+    this.#wanted = false
     this.#server?.close()
     this.#server = null
     for (const socket of this.#carrying) if (!this.#spared.has(socket)) reset(socket)
@@ -72,7 +76,8 @@ export class Listener {
 
   /** Opens the same port again after `shut`; waits while an outgoing connection of this machine happens to use it. */
   async reopen(): Promise<void> {
-    while (!this.#closed && this.#server === null) {
+    this.#wanted = true
+    while (this.#wanted && this.#server === null) {
       try {
         await this.open()
       } catch (error) {
@@ -81,12 +86,11 @@ export class Listener {
         await this.#options.timers.sleep(REOPEN_PAUSE_MS)
       }
     }
-    if (this.#closed) this.#server?.close()
   }
 
   /** Ends the listener and every connection; resolves when the last one is gone. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#wanted = false
     this.#server?.close()
     this.#server = null
     const gone = [...this.#accepted].map((socket) => new Promise((resolve) => socket.once('close', resolve)))

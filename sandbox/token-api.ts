@@ -70,7 +70,7 @@ export class TokenApi {
       remotePort: req.socket.remotePort ?? null,
       startedAt: timers.now(),
     })
-    res.once('close', () => log.end(event, timers.now()))
+    res.once('close', () => this.#end(event))
     if (req.method !== 'GET') return this.#refuseMethod({ req, res, event, skewMs: clockSkewMs })
 
     const met = faults.forToken(client)
@@ -90,6 +90,7 @@ export class TokenApi {
     event.fault = ending.kind
     switch (ending.kind) {
       case 'reset':
+        this.#end(event)
         reset(req.socket)
         return true
       case 'hang':
@@ -124,7 +125,10 @@ export class TokenApi {
 
   #finish(exchange: Exchange, ending: TokenEnding | null, result: MintResult): void {
     if (ending?.kind === 'hang') return
-    if (ending?.kind === 'lose-answer') return void exchange.req.socket.destroy()
+    if (ending?.kind === 'lose-answer') {
+      this.#end(exchange.event)
+      return void exchange.req.socket.destroy()
+    }
     if (result.outcome !== 'minted') {
       const { status, code, message } = refusals[result.outcome]
       return void this.#answer(exchange, status, errorAnswer(code, message, null))
@@ -159,11 +163,9 @@ export class TokenApi {
   }
 
   #answer({ res, event, skewMs }: Exchange, status: number, answer: Answer): void {
-    const { log, timers } = this.#options
-    const now = timers.now()
+    const now = this.#options.timers.now()
     if (!res.destroyed) event.answeredAt = now
-    // Ended before the bytes leave: the client may begin its next request the moment it has them.
-    log.end(event, now)
+    this.#end(event)
     const { contentType, body, contentLength } = answer
     res.writeHead(status, {
       date: new Date(now + skewMs).toUTCString(),
@@ -173,6 +175,11 @@ export class TokenApi {
     })
     if (contentLength === undefined) res.end(body)
     else res.write(body, () => res.socket?.destroy())
+  }
+
+  /** To be called before the client can notice: it may begin its next request the moment it does. */
+  #end(event: MintEvent): void {
+    this.#options.log.end(event, this.#options.timers.now())
   }
 
   #connectionOf(socket: Socket): number {

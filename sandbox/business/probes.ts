@@ -117,9 +117,7 @@ function reflectToken(call: Call, timers: Timers): void {
   call.body.resume()
   const parameters = query(call)
   const asText = parameters.get('as') === 'text'
-  const body = asText
-    ? `Your token is ${token}.\n`
-    : JSON.stringify({ token, message: `token ${token} is valid` })
+  const body = asText ? `Your token is ${token}.\n` : JSON.stringify({ token, message: 'is valid' })
   const head = {
     'content-type': asText ? 'text/plain; charset=utf-8' : 'application/json',
     'x-reflected-token': token,
