@@ -45,16 +45,18 @@ export class Listener {
     return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${this.#port}`
   }
 
-  /** Resolves when connections are accepted. Rejects with the system error. */
+  /** Resolves when connections are accepted, or when it was shut meanwhile. Rejects with the system error. */
   open(): Promise<void> {
     const server = this.#create()
     this.#server = server
     return new Promise((resolve, reject) => {
       server.once('error', reject)
+      // Shut in this very turn: then the system never says that it listens.
+      server.once('close', resolve)
       server.listen(this.#port, this.#options.host, () => {
         server.off('error', reject)
         this.#port = (server.address() as AddressInfo).port
-        // Shut before the system had opened the port: closing a server that does not listen yet has no effect.
+        // Shut while the host's name was looked up: closing a server that does not listen yet has no effect.
         if (this.#server !== server) server.close()
         resolve()
       })
