@@ -1,101 +1,158 @@
-import { link, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import { hasCode, StoreError } from './store-error.ts'
 
 const RETRY_MS = 5
-/** A critical section is a read, a write and two flushes. A lock that lasts longer belongs to a process that died or was stopped. */
+/** A turn is a read, a write and a flush. One that lasts longer belongs to a process that died or was stopped. */
 const STALE_MS = 1_000
+/** Name of the directory that stands for the lock; no turn is named like it. */
+const HELD = 'held'
+
+/** The right to replace the file, once. */
+export interface Turn {
+  /** The user whose files this process makes. */
+  readonly uid: number
+  /**
+   * Puts new content in the file's place, whole or not at all, flushed, mode 0600, and ends the turn. Rejects with
+   * `lock_lost`, having changed nothing, when another process has ended it.
+   */
+  replace(content: string): Promise<void>
+}
 
 /**
- * A lock between the processes of one host: a file that only one of them can create (O_EXCL semantics, link(2)). A lock
- * that this process has seen unchanged for a second is broken. Process ids are not asked: containers that share a volume
- * do not share them.
+ * Turns at replacing a file, between the processes of one host. In `FILE.lock`, each turn makes a directory with one empty
+ * file in it, both of the turn's own name, and moves the directory to `held`. rename(2) does that only while `held` is
+ * missing or empty, so one of them gets it. The file inside is the draft of the new content, and moving it to its
+ * place empties `held`: replacing and letting go are one step of the kernel.
+ *
+ * A turn that this process has seen unchanged for a second is ended by removing its draft. No name is ever used twice, so
+ * that cannot hit a later turn; and an owner who wakes up has no draft left to move, so it can neither write over what came
+ * after nor let go of somebody else's lock. Process ids are not asked: containers that share a volume do not share them.
  */
 export class FileLock {
-  readonly #path: string
+  readonly #file: string
+  readonly #directory: string
   readonly #id: string
   readonly #clock: Clock
-  #taken = 0
-  #seen: { readonly mark: string; readonly at: number } | null = null
+  #turns = 0
+  #tidied = false
+  #seen: { readonly name: string; readonly at: number } | null = null
 
-  /** `id` names this process among those that share the path. */
-  constructor(path: string, id: string, clock: Clock) {
-    this.#path = path
+  /** `id` names this process among those that share the file, is never used again, and can be part of a file name. */
+  constructor(file: string, id: string, clock: Clock) {
+    this.#file = file
+    this.#directory = `${file}.lock`
     this.#id = id
     this.#clock = clock
   }
 
   /**
-   * Runs `work` while nobody else runs theirs. `work` gets a check that the lock is still its own, to be made right before
-   * its effect: a process that was stopped for seconds may have lost it. Rejects with the signal's reason when the lock
-   * cannot be had before that.
+   * Runs `work` while nobody else runs theirs, unless it was stopped for a second; what `Turn.replace` promises holds even
+   * then. Rejects with the signal's reason when that aborts before there is a turn.
    */
-  async run<T>(signal: AbortSignal, work: (stillHeld: () => Promise<boolean>) => Promise<T>): Promise<T> {
-    const mark = `${this.#id}.${++this.#taken}`
-    while (!(await this.#take(mark))) {
-      signal.throwIfAborted()
-      if (!(await this.#breakIfStale())) await this.#clock.sleep(RETRY_MS, signal)
-    }
-    const stillHeld = async () => (await readMark(this.#path)) === mark
+  async run<T>(signal: AbortSignal, work: (turn: Turn) => Promise<T>): Promise<T> {
+    const name = `${this.#id}.${++this.#turns}`
+    if (!this.#tidied) await this.#tidy()
+    const uid = await this.#take(name, signal)
+    const draft = join(this.#directory, HELD, name)
     try {
-      return await work(stillHeld)
-    } finally {
-      if (await stillHeld()) await rm(this.#path, { force: true })
-    }
-  }
-
-  async #take(mark: string): Promise<boolean> {
-    // Written under another name first: the lock is never to be seen without its owner.
-    const draft = `${this.#path}.${mark}`
-    const file = await open(draft, 'w', 0o600)
-    await file.writeFile(mark).finally(() => file.close())
-    try {
-      await link(draft, this.#path)
-      return true
-    } catch (error) {
-      if (hasCode(error, 'EEXIST')) return false
-      throw error
+      return await work({ uid, replace: (content) => this.#replace(draft, content) })
     } finally {
       await rm(draft, { force: true })
     }
   }
 
-  async #breakIfStale(): Promise<boolean> {
-    const found = await readMark(this.#path)
-    if (found === null) return true
+  async #take(name: string, signal: AbortSignal): Promise<number> {
+    const own = join(this.#directory, name)
+    try {
+      for (;;) {
+        signal.throwIfAborted()
+        const uid = await this.#move(own, name)
+        if (uid !== null) return uid
+        await this.#endIfStale()
+        await this.#clock.sleep(RETRY_MS, signal)
+      }
+    } catch (error) {
+      await rm(own, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /** The owner of the draft, or null when it is somebody else's turn. */
+  async #move(own: string, name: string): Promise<number | null> {
+    try {
+      const uid = await makeDraft(own, name)
+      await rename(own, join(this.#directory, HELD))
+      return uid
+    } catch (error) {
+      // Held; or what was made here fell to another process's tidying, and is made again.
+      if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST') || hasCode(error, 'ENOENT')) return null
+      throw error
+    }
+  }
+
+  async #replace(draft: string, content: string): Promise<void> {
+    try {
+      // Never created here: a draft that is gone says that the turn is over.
+      const file = await open(draft, 'r+')
+      try {
+        await file.writeFile(content)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(draft, this.#file)
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) {
+        throw new StoreError('lock_lost', `the turn at ${this.#file} took too long and was ended`, error)
+      }
+      throw error
+    }
+    // The move itself has to survive a power cut as well.
+    const directory = await open(dirname(this.#file), 'r')
+    await directory.sync().finally(() => directory.close())
+  }
+
+  async #endIfStale(): Promise<void> {
+    const [name] = await list(join(this.#directory, HELD))
+    if (name === undefined) return
     const now = this.#clock.monotonic()
-    if (this.#seen?.mark !== found) this.#seen = { mark: found, at: now }
-    if (now - this.#seen.at < STALE_MS) return false
-    await this.#break(found)
-    return true
+    if (this.#seen?.name !== name) this.#seen = { name, at: now }
+    if (now - this.#seen.at >= STALE_MS) await rm(join(this.#directory, HELD, name), { force: true })
   }
 
   /**
-   * Two processes may find the same lock stale. Renaming lets one of them have it; if what it got is a younger lock that
-   * was taken in between, that one is put back.
+   * Removes what processes left that were killed before their turn, once in this process's life. Each is moved away first:
+   * if its owner lives after all, it finds nothing rather than half of it, and makes its directory anew.
    */
-  async #break(stale: string): Promise<void> {
-    const aside = `${this.#path}.${this.#id}.stale`
-    try {
-      await rename(this.#path, aside)
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return
-      throw error
+  async #tidy(): Promise<void> {
+    for (const name of await list(this.#directory)) {
+      if (name === HELD) continue
+      const waste = join(this.#directory, `${this.#id}.waste`)
+      await rename(join(this.#directory, name), waste).catch(() => {})
+      await rm(waste, { recursive: true, force: true })
     }
-    if ((await readMark(aside)) !== stale) await link(aside, this.#path).catch(() => {})
-    await rm(aside, { force: true })
+    this.#tidied = true
   }
 }
 
-async function readMark(path: string): Promise<string | null> {
+async function makeDraft(own: string, name: string): Promise<number> {
+  await mkdir(own, { recursive: true, mode: 0o700 })
+  const draft = await open(join(own, name), 'a', 0o600)
   try {
-    return await readFile(path, 'utf8')
+    return (await draft.stat()).uid
+  } finally {
+    await draft.close()
+  }
+}
+
+/** Names in a directory; none when it does not exist. */
+async function list(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return null
+    if (hasCode(error, 'ENOENT')) return []
     throw error
   }
-}
-
-/** Whether a system error has this code. */
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code
 }

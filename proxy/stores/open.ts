@@ -27,6 +27,9 @@ export function openMedium(choice: StoreChoice, parts: OpenParts): EntryMedium {
     case 'file':
       return new FileMedium({ path: choice.path, ...parts })
     default:
-      throw new ExitError('config_invalid', `TOKEN_STORE: this version has no ${choice.kind} engine; use file: or memory:`)
+      throw new ExitError(
+        'config_invalid',
+        `TOKEN_STORE: this version has no ${choice.kind} engine; use file: or memory:`,
+      )
   }
 }

@@ -40,6 +40,8 @@ export function createSealer(secret: Secret, tokenUrl: URL): Sealer {
       const [format, text, ...rest] = sealed.split('.')
       if (format !== FORMAT || text === undefined || rest.length > 0) return null
       const bytes = Buffer.from(text, 'base64url')
+      // Decoding is lenient about spare bits and foreign characters; one sealing has one spelling.
+      if (bytes.toString('base64url') !== text) return null
       if (bytes.length < NONCE_BYTES + TAG_BYTES) return null
       const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), {
         authTagLength: TAG_BYTES,

@@ -1,8 +1,12 @@
+import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { MintLease, StoredState, TokenStore } from '../token/store.ts'
+import type { DailyRequests, MintLease, StoredState, TokenStore } from '../token/store.ts'
 import type { Token } from '../token/token.ts'
 import type { Entry, EntryMedium, Lease } from './entry.ts'
 import type { Sealer } from './seal.ts'
+import { StoreError } from './store-error.ts'
+
+const DAY_MS = 24 * 60 * 60_000
 
 /** `TokenStore` over any medium that can change an entry atomically. */
 export class EntryTokenStore implements TokenStore {
@@ -13,8 +17,13 @@ export class EntryTokenStore implements TokenStore {
   readonly #holder: string
   /** Another holder's lease, and when this process first saw it (monotonic ms). */
   #observed: { readonly lease: Lease; readonly at: number } | null = null
+  /** Of the last lease got here. Epochs go on from it when the entry was lost, so that no two leases look alike. */
+  #epoch = 0
 
-  /** `holder` names this process among all that share the entry. */
+  /**
+   * `holder` names this process among all that share the entry, and differs at each start: what an earlier life of this
+   * process had sent may still be on its way, so its lease has to run out like anybody's.
+   */
   constructor(medium: EntryMedium, sealer: Sealer, clock: Clock, holder: string) {
     this.kind = medium.kind
     this.#medium = medium
@@ -24,7 +33,8 @@ export class EntryTokenStore implements TokenStore {
   }
 
   async read(signal: AbortSignal): Promise<StoredState> {
-    return this.#state(await this.#medium.read(this.#sealer.entryKey, signal))
+    signal.throwIfAborted()
+    return this.#state(await abortable(this.#medium.read(this.#sealer.entryKey, signal), signal))
   }
 
   watch(changed: () => void): () => void {
@@ -34,14 +44,12 @@ export class EntryTokenStore implements TokenStore {
   async acquire(leaseMs: number, signal: AbortSignal): Promise<MintLease | null> {
     const entry = await this.#update(signal, (found) => {
       if (this.#heldByAnother(found)) return null
-      const epoch = found.epoch + 1
-      return {
-        ...found,
-        epoch,
-        lease: { holder: this.#holder, epoch, durationMs: leaseMs, announced: false },
-      }
+      const epoch = Math.max(found.epoch, this.#epoch) + 1
+      const lease = { holder: this.#holder, epoch, durationMs: Math.ceil(leaseMs), announced: false }
+      return { ...found, epoch, lease }
     })
     if (entry.lease?.holder !== this.#holder) return null
+    this.#epoch = entry.lease.epoch
     return this.#lease(entry.lease.epoch, this.#state(entry))
   }
 
@@ -62,17 +70,24 @@ export class EntryTokenStore implements TokenStore {
       begin: async (day, signal) => {
         const entry = await this.#update(signal, (found) => {
           if (!holds(found) || found.lease === null) return null
-          const count = (found.requests.day === day ? found.requests.count : 0) + 1
-          return { ...found, requests: { day, count }, lease: { ...found.lease, announced: true } }
+          return {
+            ...found,
+            requests: oneMore(found.requests, day),
+            lease: { ...found.lease, announced: true },
+          }
         })
-        if (!holds(entry)) throw new Error('the lease was taken over')
+        if (!holds(entry))
+          throw new StoreError('lease_lost', 'another process has taken over the right to mint')
         return entry.requests.count
       },
       publish: async (token, signal) => {
         let published = false
         await this.#update(signal, (found) => {
           published = holds(found)
-          return published ? { ...this.#withToken(found, token), lease: null } : null
+          if (!published) return null
+          // An offer may have come in between. What was minted since the lease began has revoked what was offered.
+          const generation = Math.max(token.generation, found.generation + 1)
+          return { ...this.#withToken(found, { ...token, generation }), lease: null }
         })
         return published
       },
@@ -82,8 +97,9 @@ export class EntryTokenStore implements TokenStore {
     }
   }
 
-  #update(signal: AbortSignal, change: (entry: Entry) => Entry | null): Promise<Entry> {
-    return this.#medium.update(this.#sealer.entryKey, change, signal)
+  async #update(signal: AbortSignal, change: (entry: Entry) => Entry | null): Promise<Entry> {
+    signal.throwIfAborted()
+    return abortable(this.#medium.update(this.#sealer.entryKey, change, signal), signal)
   }
 
   #withToken(entry: Entry, token: Token): Entry {
@@ -108,4 +124,15 @@ export class EntryTokenStore implements TokenStore {
     }
     return now - this.#observed.at < lease.durationMs
   }
+}
+
+/**
+ * A replica whose clock is a little behind counts for the day the others are in already, and does not start the old one
+ * anew. A day further ahead is a wrong clock's and is given up, or the count would never be reset again.
+ */
+function oneMore(counted: DailyRequests, day: string): DailyRequests {
+  const aheadMs = Date.parse(counted.day) - Date.parse(day)
+  return aheadMs === 0 || aheadMs === DAY_MS
+    ? { day: counted.day, count: counted.count + 1 }
+    : { day, count: 1 }
 }

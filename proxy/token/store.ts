@@ -59,8 +59,9 @@ export interface MintLease {
    */
   begin(day: string, signal: AbortSignal): Promise<number>
   /**
-   * Publishes the token by compare-and-set on the version obtained with the lease, ends announcement and lease.
-   * Resolves to false, and changes nothing, when another process has taken over since.
+   * Publishes the token on condition that the lease is still held, ends announcement and lease. Resolves to false, and
+   * changes nothing, when another process has taken over since. A generation that was reached by an `offer` meanwhile is
+   * stepped over: the entry then holds the token under a higher one than it was given.
    */
   publish(token: Token, signal: AbortSignal): Promise<boolean>
   /** Ends announcement and lease early. Harmless when the lease is no longer held. */
