@@ -1,0 +1,165 @@
+import type { HeldToken } from '../token/source.ts'
+import { AnswerMask } from './answer-mask.ts'
+import type { ClientConnection } from './client-connection.ts'
+import type { Destination } from './destination.ts'
+import { isMaskable } from './masking.ts'
+import type { MessageReader } from './message-reader.ts'
+import { headWith, type Piece, pieceOf } from './piece.ts'
+import type { RelayContext } from './relay-context.ts'
+import type { RequestHead } from './request-head.ts'
+import { ResponseHead } from './response-head.ts'
+
+/** What goes back to the caller of one call: reads the upstream's answer and says what to write. */
+export class Answer {
+  readonly #context: RelayContext
+  readonly #client: ClientConnection
+  readonly #request: RequestHead
+  readonly #head = new ResponseHead()
+  readonly #rewrite = (location: string): string =>
+    this.#destination?.rewriteLocation(location, this.#request.host) ?? location
+  #destination: Destination | null = null
+  #token: HeldToken | null = null
+  #reader: MessageReader | null = null
+  #mask: AnswerMask | null = null
+  #hasTrailers = false
+  /** An HTTP/1.0 caller gets the data without the chunks. */
+  #unchunks = false
+  #hasExcess = false
+  leavesClientOpen = false
+  isComplete = false
+
+  constructor(context: RelayContext, client: ClientConnection, request: RequestHead) {
+    this.#context = context
+    this.#client = client
+    this.#request = request
+  }
+
+  get status(): number {
+    return this.#head.status
+  }
+
+  get keepAliveS(): number {
+    return this.#head.keepAliveS
+  }
+
+  get acceptsWebSocket(): boolean {
+    return this.#head.acceptsWebSocket
+  }
+
+  /** The upstream's connection may carry another call. */
+  get leavesUpstreamOpen(): boolean {
+    return this.#head.keepAlive && !this.#hasExcess && this.#head.framing !== 'until_close'
+  }
+
+  /** The caller sees the end of the answer by the end of the connection alone. */
+  get endsWithConnection(): boolean {
+    return this.#head.framing === 'until_close' || this.#unchunks
+  }
+
+  /** Reads a complete head. False: it cannot be passed on. */
+  readHead(reader: MessageReader, destination: Destination, token: HeldToken): boolean {
+    this.#reader = reader
+    this.#destination = destination
+    this.#token = token
+    const { method, http10 } = this.#request
+    return this.#head.read(reader, method, http10, this.#rewrite)
+  }
+
+  /** An interim answer (1xx) as it goes to the caller. */
+  interim(): string {
+    return this.#masked(this.#head.forwarded(''))
+  }
+
+  /** The head of a 101 that opens a tunnel. */
+  switching(): string {
+    return this.#masked(this.#head.forwarded('Connection: Upgrade\r\nUpgrade: websocket\r\n'))
+  }
+
+  /** Head and what there is of the body; null when the body is not valid. */
+  start(bytes: Buffer, from: number, to: number): Piece | null {
+    const head = this.#head
+    const request = this.#request
+    this.#hasTrailers = false
+    this.#hasExcess = false
+    this.#unchunks = head.framing === 'chunked' && request.http10
+    this.#mask = null
+    if (this.#context.options.maskToken && head.framing !== 'none') this.#startMask()
+    // A refused upgrade ends the connection: the caller may have sent what was meant for the tunnel.
+    this.leavesClientOpen =
+      this.#client.mayStayOpen &&
+      this.#client.reader.complete &&
+      !this.endsWithConnection &&
+      !request.isUpgrade
+    let connection = ''
+    if (!this.leavesClientOpen) connection = 'Connection: close\r\n'
+    else if (request.http10) connection = 'Connection: keep-alive\r\n'
+    this.#reader?.beginBody(head.framing, head.contentLength)
+    return this.#read(this.#masked(head.forwarded(connection)), bytes, from, to)
+  }
+
+  /** More of the body; null when it is not valid. */
+  more(bytes: Buffer, from: number, to: number): Piece | null {
+    return this.#read('', bytes, from, to)
+  }
+
+  /** The upstream has closed the connection, which ends a body of unknown length: what was held back of it. */
+  end(): Piece {
+    const mask = this.#mask
+    if (mask === null) return ''
+    const rest = mask.flush()
+    return pieceOf(rest, 0, rest.length)
+  }
+
+  /** Reads over an answer that nobody gets. Whether its connection may carry another call. */
+  discard(bytes: Buffer): boolean {
+    const reader = this.#reader as MessageReader
+    reader.beginBody(this.#head.framing, this.#head.contentLength)
+    const end = reader.readBody(bytes, 0, bytes.length)
+    this.#hasExcess = end < bytes.length
+    return reader.complete && reader.fault === null && this.leavesUpstreamOpen
+  }
+
+  #read(head: string, bytes: Buffer, from: number, to: number): Piece | null {
+    const reader = this.#reader as MessageReader
+    const end = reader.readBody(bytes, from, to)
+    if (reader.fault !== null) return null
+    this.isComplete = reader.complete
+    if (end < to) this.#hasExcess = true
+    if (this.#unchunks) return this.#withoutChunks(head, bytes)
+    const mask = this.#mask
+    if (mask === null) return head === '' ? pieceOf(bytes, from, end) : headWith(head, bytes, from, end)
+    const passing = mask.write(bytes, from, end, this.#searched(reader, from, end), reader.complete)
+    return headWith(head, passing, 0, passing.length)
+  }
+
+  #withoutChunks(head: string, bytes: Buffer): Piece {
+    const { data } = this.#reader as MessageReader
+    const parts: Buffer[] = []
+    for (let at = 0; at < data.length; at += 2) parts.push(bytes.subarray(data[at], data[at + 1]))
+    let plain: Buffer = Buffer.concat(parts)
+    if (this.#mask !== null) {
+      plain = this.#mask.write(plain, 0, plain.length, [0, plain.length], this.isComplete)
+    }
+    return headWith(head, plain, 0, plain.length)
+  }
+
+  /** Where the token could be: data and trailers, but never what frames them. */
+  #searched(reader: MessageReader, from: number, end: number): readonly number[] {
+    if (this.#head.framing !== 'chunked') return [from, end]
+    if (this.#hasTrailers) return [from, end]
+    if (reader.trailerStart < 0) return reader.data
+    this.#hasTrailers = true
+    return [...reader.data, reader.trailerStart, end]
+  }
+
+  #startMask(): void {
+    const { contentType, contentEncoding } = this.#head
+    if (!isMaskable(contentType, contentEncoding)) return
+    this.#mask = new AnswerMask((this.#destination as Destination).maskedBytes(this.#token as HeldToken))
+  }
+
+  #masked(head: string): string {
+    if (!this.#context.options.maskToken) return head
+    return (this.#destination as Destination).headMask(this.#token as HeldToken).head(head)
+  }
+}

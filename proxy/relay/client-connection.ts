@@ -1,0 +1,313 @@
+import type { Socket } from 'node:net'
+import type { ProblemCode } from '../lib/errors.ts'
+import { Exchange } from './exchange.ts'
+import { REQUEST } from './llhttp.ts'
+import { MessageReader } from './message-reader.ts'
+import type { Piece } from './piece.ts'
+import { problemFor } from './problem.ts'
+import type { RelayContext } from './relay-context.ts'
+import { RequestHead } from './request-head.ts'
+import { withSharedReads } from './socket-reads.ts'
+import {
+  CALLER_SILENCE_MS,
+  HALF_CLOSED_MS,
+  HEAD_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  LINGER_MS,
+  type Timed,
+} from './timeouts.ts'
+
+/** What a caller may send ahead of the answer it waits for. */
+const PENDING_LIMIT_BYTES = 65_536
+
+/** Why reading is stopped; it goes on when no reason is left. */
+const PAUSED_BY_BODY = 1
+const PAUSED_BY_PENDING = 2
+
+/**
+ * `head`: between calls, or in the middle of a head → `body`: of the call under way → `answer`: is awaited; what comes in is
+ * kept for later → `head`, or `lingering`: nothing that comes in counts any more; or `tunnel`.
+ */
+type State = 'head' | 'body' | 'answer' | 'lingering' | 'tunnel'
+
+/** One caller's connection: reads its calls one after the other, and answers them in that order. */
+export class ClientConnection implements Timed {
+  readonly reader: MessageReader
+  readonly #context: RelayContext
+  readonly #socket: Socket
+  readonly #head: RequestHead
+  readonly #exchange: Exchange
+  readonly #onClosed: (connection: ClientConnection) => void
+  #state: State = 'head'
+  #pending: Buffer | null = null
+  #isAdvancing = false
+  #pauses = 0
+  #deadline: number
+  #hasEnded = false
+
+  constructor(context: RelayContext, accepted: Socket, onClosed: (connection: ClientConnection) => void) {
+    this.#context = context
+    this.#onClosed = onClosed
+    this.reader = new MessageReader(REQUEST, context.options.maxHeaderBytes)
+    this.#head = new RequestHead(context.requestFields)
+    this.#exchange = new Exchange(context, this, this.#head)
+    const socket = withSharedReads(accepted, (bytes, length) => this.#onBytes(bytes, length))
+    this.#socket = socket
+    socket.setNoDelay(true)
+    socket.on('drain', () => this.#exchange.onClientDrain())
+    socket.on('end', () => this.#onEnd())
+    // A caller that resets its connection is told by 'close'; there is nothing to add.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#onClose())
+    context.ticker.add(this)
+    this.#deadline = context.ticker.now + context.ticker.tickMs + HEAD_TIMEOUT_MS
+  }
+
+  /** Nothing under way: it can be closed without harm. */
+  get isIdle(): boolean {
+    return this.#state === 'head' && !this.reader.midHead
+  }
+
+  /** The call's body is being read, so silence is the caller's. */
+  get isReadingBody(): boolean {
+    return this.#state === 'body' && (this.#pauses & PAUSED_BY_BODY) === 0
+  }
+
+  /** Written and not yet taken by the caller. */
+  get isBlocked(): boolean {
+    return this.#socket.writableLength > 0
+  }
+
+  /** The connection may carry another call after this one. */
+  get mayStayOpen(): boolean {
+    return this.#head.keepAlive && !this.#context.isDraining && !this.#hasEnded
+  }
+
+  // What the exchange asks for.
+
+  /** False: wait for the drain before writing more. */
+  write(piece: Piece): boolean {
+    return this.#socket.write(piece, 'latin1')
+  }
+
+  pauseBody(): void {
+    this.#pause(PAUSED_BY_BODY)
+  }
+
+  resumeBody(): void {
+    this.#resume(PAUSED_BY_BODY)
+  }
+
+  /** Writes an answer of our own and returns its status. */
+  writeProblem(code: ProblemCode, retryAfterS: number | undefined, keepsOpen: boolean): number {
+    const problem = problemFor(code, retryAfterS)
+    this.#context.counters.problem(code)
+    let text = `HTTP/1.1 ${problem.status} ${problem.reason}\r\n`
+    for (const [name, value] of problem.headers) text += `${name}: ${value}\r\n`
+    if (!keepsOpen || !this.mayStayOpen) text += 'connection: close\r\n'
+    else if (this.#head.http10) text += 'connection: keep-alive\r\n'
+    const hasBody = !(this.reader.headComplete && this.#head.method === 'HEAD')
+    this.#socket.write(hasBody ? `${text}\r\n${problem.body}` : `${text}\r\n`, 'latin1')
+    return problem.status
+  }
+
+  /** The answer has been written; the next call's turn, if there may be one. */
+  answered(staysOpen: boolean): void {
+    if (this.#socket.destroyed) return
+    if (!staysOpen) {
+      this.#linger()
+      return
+    }
+    this.reader.next()
+    this.#state = 'head'
+    this.#deadline = this.#context.ticker.now + IDLE_TIMEOUT_MS
+    if (this.#pauses !== 0) this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
+    if (this.#pending !== null && !this.#isAdvancing) this.#advancePending()
+  }
+
+  /** Ends the connection so that the answer is seen to be incomplete. */
+  cut(byReset: boolean): void {
+    if (byReset && this.#context.options.listen.kind === 'tcp') {
+      this.#socket.resetAndDestroy()
+      return
+    }
+    if (byReset) {
+      this.#socket.destroy()
+      return
+    }
+    this.#linger()
+  }
+
+  startTunnel(): void {
+    this.#state = 'tunnel'
+    const pending = this.#pending
+    this.#pending = null
+    this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
+    if (pending !== null) this.#exchange.onTunnelBytes(pending, pending.length)
+    if (this.#hasEnded) this.#exchange.onTunnelEnd()
+  }
+
+  /** Half-closes. */
+  endSending(): void {
+    this.#socket.end()
+  }
+
+  tunnelClosed(): void {
+    this.#socket.destroySoon()
+    this.#state = 'lingering'
+    this.#deadline = this.#context.ticker.now + LINGER_MS
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  checkTime(now: number): void {
+    const exchange = this.#exchange
+    if (exchange.isActive) {
+      if (this.#hasEnded && !exchange.isTunnel && now >= this.#deadline) this.destroy()
+      else exchange.checkSilence(now, CALLER_SILENCE_MS)
+      return
+    }
+    if (now < this.#deadline) return
+    if (this.#state === 'head' && this.reader.midHead) this.#refuse('request_timeout')
+    else this.destroy()
+  }
+
+  // What comes in.
+
+  #onBytes(bytes: Buffer, length: number): void {
+    switch (this.#state) {
+      case 'head':
+        this.#advance(bytes, 0, length)
+        return
+      case 'body': {
+        const end = this.#exchange.onRequestBytes(bytes, 0, length)
+        this.#afterBody(bytes, end, length)
+        return
+      }
+      case 'answer':
+        this.#keep(bytes, 0, length)
+        return
+      case 'tunnel':
+        this.#exchange.onTunnelBytes(bytes, length)
+    }
+  }
+
+  /** Reads calls until one has to be waited for. */
+  #advance(bytes: Buffer, from: number, to: number): void {
+    this.#isAdvancing = true
+    let position = from
+    while (position < to && this.#state === 'head') position = this.#readCall(bytes, position, to)
+    this.#isAdvancing = false
+    if (position < to) this.#keep(bytes, position, to)
+  }
+
+  #readCall(bytes: Buffer, from: number, to: number): number {
+    const { reader } = this
+    const wasMidHead = reader.midHead
+    const position = reader.readHead(bytes, from, to)
+    if (reader.fault !== null) {
+      this.#refuse(reader.fault === 'too_large' ? 'request_too_large' : 'request_invalid')
+      return to
+    }
+    if (!reader.headComplete) {
+      if (!wasMidHead)
+        this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + HEAD_TIMEOUT_MS
+      return to
+    }
+    if (!this.#head.read(reader)) {
+      this.#refuse('request_invalid')
+      return to
+    }
+    return this.#begin(bytes, position, to)
+  }
+
+  #begin(bytes: Buffer, from: number, to: number): number {
+    const context = this.#context
+    const { reader } = this
+    const head = this.#head
+    reader.beginBody(head.framing, head.contentLength)
+    if (context.isDraining) return this.#decline('shutting_down', from, to)
+    const admitted = context.admission(head)
+    if (typeof admitted === 'string') return this.#decline(admitted, from, to)
+    const destination = context.destinations.get(admitted.route)
+    if (destination === undefined) return this.#decline('route_not_found', from, to)
+    this.#state = reader.complete ? 'answer' : 'body'
+    const end = this.#exchange.begin(destination, admitted.target, bytes, from, to)
+    if (this.#state === 'body' && reader.complete) this.#state = 'answer'
+    return end
+  }
+
+  #afterBody(bytes: Buffer, from: number, to: number): void {
+    if (this.#state === 'body' && this.reader.complete) this.#state = 'answer'
+    if (this.#state === 'answer' && from < to) this.#keep(bytes, from, to)
+    else if (this.#state === 'head' && from < to) this.#advance(bytes, from, to)
+  }
+
+  #advancePending(): void {
+    const bytes = this.#pending as Buffer
+    this.#pending = null
+    this.#advance(bytes, 0, bytes.length)
+  }
+
+  #keep(bytes: Buffer, from: number, to: number): void {
+    if (this.#state === 'lingering') return
+    const more = bytes.subarray(from, to)
+    // Copied: the memory belongs to the next read.
+    this.#pending = this.#pending === null ? Buffer.from(more) : Buffer.concat([this.#pending, more])
+    if (this.#pending.length >= PENDING_LIMIT_BYTES) this.#pause(PAUSED_BY_PENDING)
+  }
+
+  /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
+  #decline(code: ProblemCode, from: number, to: number): number {
+    const keepsOpen = this.reader.complete
+    this.writeProblem(code, undefined, keepsOpen)
+    this.answered(keepsOpen && this.mayStayOpen)
+    return keepsOpen ? from : to
+  }
+
+  /** Answers what is not a request, or not in time. Nothing that follows on the connection is looked at. */
+  #refuse(code: ProblemCode): void {
+    this.#head.keepAlive = false
+    this.writeProblem(code, undefined, false)
+    this.#linger()
+  }
+
+  #linger(): void {
+    this.#state = 'lingering'
+    this.#pending = null
+    this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + LINGER_MS
+    this.#socket.end()
+    this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true
+    if (this.#state === 'tunnel') this.#exchange.onTunnelEnd()
+    else if (this.#state === 'answer') {
+      const { ticker } = this.#context
+      this.#deadline = ticker.now + ticker.tickMs + HALF_CLOSED_MS
+    } else if (this.#state === 'lingering' || this.isIdle) this.#socket.end()
+    else this.destroy()
+  }
+
+  #onClose(): void {
+    this.#context.ticker.remove(this)
+    this.#exchange.abandon()
+    this.reader.free()
+    this.#pending = null
+    this.#onClosed(this)
+  }
+
+  #pause(reason: number): void {
+    if (this.#pauses === 0) this.#socket.pause()
+    this.#pauses |= reason
+  }
+
+  #resume(reason: number): void {
+    if (this.#pauses === 0) return
+    this.#pauses &= ~reason
+    if (this.#pauses === 0) this.#socket.resume()
+  }
+}

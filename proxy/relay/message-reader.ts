@@ -1,0 +1,316 @@
+import {
+  allocate,
+  contentLengthOf,
+  execute,
+  FLAG_CHUNKED,
+  FLAG_CONTENT_LENGTH,
+  FLAG_TRANSFER_ENCODING,
+  flagsOf,
+  free,
+  INPUT_LIMIT_BYTES,
+  type Listener,
+  majorOf,
+  methodOf,
+  minorOf,
+  OK,
+  PAUSED,
+  type REQUEST,
+  type RESPONSE,
+  reset,
+  resume,
+  statusOf,
+  stoppedAt,
+} from './llhttp.ts'
+
+/** How the end of a body is found (RFC 9112, section 6.3). */
+export type Framing = 'none' | 'length' | 'chunked' | 'until_close'
+
+/** Why a message cannot be read on. */
+export type Fault = 'invalid' | 'too_large'
+
+/** Numbers for each field in `MessageReader.fields`. */
+export const FIELD_STRIDE = 4
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+const NAME = 1
+const VALUE = 2
+
+/**
+ * Where the spans of a head go that arrives in one read, which is nearly every head: it is dealt with before another
+ * connection is read. A head that arrives in pieces takes its spans along.
+ */
+const sharedSpans = new Int32Array(256 * FIELD_STRIDE)
+
+/** Chunk sizes, extensions and trailers may take this much, and this many bytes for each byte of data on top. */
+const CHUNK_OVERHEAD_BYTES = 16_384
+const CHUNK_OVERHEAD_FACTOR = 16
+
+/**
+ * Reads the messages of one connection, one after the other: llhttp decides what is valid and where a message ends, this
+ * class remembers where the parts lie. A head is fed whole or in pieces, a chunked body as it comes; of a body with
+ * Content-Length only the bytes are counted.
+ */
+export class MessageReader implements Listener {
+  /** 0 once freed. */
+  #parser: number
+  readonly #headLimitBytes: number
+
+  /** Set when the message cannot be read on; the connection is then of no more use. */
+  fault: Fault | null = null
+
+  headComplete = false
+  /** The bytes that the spans of a complete head refer to, and the part of them that is the head. */
+  head: Buffer = EMPTY
+  headStart = 0
+  headEnd = 0
+  /** Start and length of name and of value, in turn, as offsets into `head`. */
+  fields: Int32Array = sharedSpans
+  fieldCount = 0
+  urlStart = -1
+  urlEnd = 0
+  reasonStart = -1
+  reasonEnd = 0
+  /** Whether the connection may go on after this message, as far as the sender is concerned. */
+  keepAlive = false
+
+  /** The body has ended, and with it the message. */
+  complete = false
+  /** Spans of body data in the bytes given to `readBody` last, start and end in turn; chunked bodies only. */
+  readonly data: number[] = []
+  /** Where in the bytes given to `readBody` last the trailer fields began; -1 when they did not. */
+  trailerStart = -1
+
+  #framing: Framing = 'none'
+  #remainingBytes = 0
+  #chunkOverheadBytes = 0
+  #part = 0
+  #partial: Buffer = EMPTY
+  #partialBytes = 0
+  /** Added to what llhttp calls a position. */
+  #offset = 0
+
+  constructor(type: typeof REQUEST | typeof RESPONSE, headLimitBytes: number) {
+    this.#parser = allocate(type)
+    this.#headLimitBytes = headLimitBytes
+  }
+
+  /** Part of a message's head has been read, but not all. */
+  get midHead(): boolean {
+    return this.#partialBytes > 0 && !this.headComplete
+  }
+
+  get method(): string {
+    return methodOf(this.#parser)
+  }
+
+  get status(): number {
+    return statusOf(this.#parser)
+  }
+
+  /** Minor version of HTTP/1; -1 for any other major version. */
+  get minorVersion(): number {
+    return majorOf(this.#parser) === 1 ? minorOf(this.#parser) : -1
+  }
+
+  get isChunked(): boolean {
+    return (flagsOf(this.#parser) & FLAG_CHUNKED) !== 0
+  }
+
+  get hasTransferEncoding(): boolean {
+    return (flagsOf(this.#parser) & FLAG_TRANSFER_ENCODING) !== 0
+  }
+
+  /** -1 without a Content-Length. */
+  get contentLength(): number {
+    return (flagsOf(this.#parser) & FLAG_CONTENT_LENGTH) === 0 ? -1 : contentLengthOf(this.#parser)
+  }
+
+  /**
+   * Reads on until the head is complete. Returns the position in `bytes` up to which they belong to the head; look at
+   * `fault` and `headComplete` first.
+   */
+  readHead(bytes: Buffer, from: number, to: number): number {
+    if (this.#partialBytes > 0) return this.#readHeadPiece(bytes, from, to)
+    const end = this.#run(bytes, from, to)
+    if (this.fault !== null) return end
+    if (this.headComplete) {
+      this.head = bytes
+      this.headStart = from
+      this.headEnd = end
+      if (end - from > this.#headLimitBytes) this.fault = 'too_large'
+      return end
+    }
+    this.fields = this.fields.slice()
+    this.#rebase(-from)
+    this.#keepPartial(bytes, from, to)
+    if (this.#partialBytes > this.#headLimitBytes) this.fault = 'too_large'
+    return to
+  }
+
+  /** Begins the body; to be called once, when the head is complete and judged. */
+  beginBody(framing: Framing, contentLength: number): void {
+    this.#framing = framing
+    this.#remainingBytes = contentLength
+    this.#chunkOverheadBytes = 0
+    this.complete = framing === 'none' || (framing === 'length' && contentLength === 0)
+    if (framing === 'chunked') resume(this.#parser)
+  }
+
+  /** Reads on in the body. Returns the position in `bytes` up to which they belong to this message. */
+  readBody(bytes: Buffer, from: number, to: number): number {
+    this.data.length = 0
+    this.trailerStart = -1
+    if (this.complete) return from
+    if (this.#framing === 'chunked') return this.#readChunks(bytes, from, to)
+    if (this.#framing === 'until_close') return to
+    const end = Math.min(to, from + this.#remainingBytes)
+    this.#remainingBytes -= end - from
+    if (this.#remainingBytes === 0) this.complete = true
+    return end
+  }
+
+  /** Makes ready for the next message of the connection. */
+  next(): void {
+    if (this.#parser !== 0) reset(this.#parser)
+    this.headComplete = false
+    this.complete = false
+    this.head = EMPTY
+    this.fields = sharedSpans
+    this.fieldCount = 0
+    this.urlStart = -1
+    this.reasonStart = -1
+    this.trailerStart = -1
+    this.#part = 0
+    this.#partial = EMPTY
+    this.#partialBytes = 0
+  }
+
+  /** Gives the parser's memory back; nothing can be read after it. */
+  free(): void {
+    if (this.#parser !== 0) free(this.#parser)
+    this.#parser = 0
+    this.fault = 'invalid'
+  }
+
+  #readHeadPiece(bytes: Buffer, from: number, to: number): number {
+    const start = this.#partialBytes
+    this.#keepPartial(bytes, from, to)
+    const end = this.#run(this.#partial, start, this.#partialBytes)
+    if (this.fault !== null) return from
+    const headBytes = this.headComplete ? end : this.#partialBytes
+    if (headBytes > this.#headLimitBytes) this.fault = 'too_large'
+    if (!this.headComplete) return to
+    this.head = this.#partial
+    this.headStart = 0
+    this.headEnd = end
+    return from + (end - start)
+  }
+
+  #keepPartial(bytes: Buffer, from: number, to: number): void {
+    const wanted = this.#partialBytes + to - from
+    if (wanted > this.#partial.length) {
+      // Doubling keeps a head that drips in byte by byte from being copied as often.
+      const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#partial.length, 512))
+      this.#partial.copy(larger, 0, 0, this.#partialBytes)
+      this.#partial = larger
+    }
+    bytes.copy(this.#partial, this.#partialBytes, from, to)
+    this.#partialBytes = wanted
+  }
+
+  #rebase(by: number): void {
+    for (let at = 0; at < this.fieldCount * FIELD_STRIDE; at += 2) {
+      this.fields[at] = (this.fields[at] as number) + by
+    }
+    if (this.urlStart >= 0) this.urlStart += by
+    this.urlEnd += by
+    if (this.reasonStart >= 0) this.reasonStart += by
+    this.reasonEnd += by
+  }
+
+  #readChunks(bytes: Buffer, from: number, to: number): number {
+    const end = this.#run(bytes, from, to)
+    let dataBytes = 0
+    for (let at = 0; at < this.data.length; at += 2) {
+      dataBytes += (this.data[at + 1] as number) - (this.data[at] as number)
+    }
+    this.#chunkOverheadBytes += end - from - dataBytes * (1 + CHUNK_OVERHEAD_FACTOR)
+    if (this.#chunkOverheadBytes > CHUNK_OVERHEAD_BYTES) this.fault = 'too_large'
+    if (this.#chunkOverheadBytes < 0) this.#chunkOverheadBytes = 0
+    return end
+  }
+
+  #run(bytes: Buffer, from: number, to: number): number {
+    let position = from
+    while (position < to && this.#parser !== 0) {
+      const end = Math.min(to, position + INPUT_LIMIT_BYTES)
+      this.#offset = position
+      const result = execute(this.#parser, this, bytes, position, end)
+      if (result === OK) {
+        position = end
+        continue
+      }
+      if (result !== PAUSED) this.fault = 'invalid'
+      return position + stoppedAt(this.#parser)
+    }
+    return position
+  }
+
+  onUrl(at: number, length: number): void {
+    if (this.urlStart < 0) this.urlStart = at + this.#offset
+    this.urlEnd = at + this.#offset + length
+  }
+
+  onStatus(at: number, length: number): void {
+    if (this.reasonStart < 0) this.reasonStart = at + this.#offset
+    this.reasonEnd = at + this.#offset + length
+  }
+
+  onFieldName(at: number, length: number): void {
+    const start = at + this.#offset
+    if (this.headComplete) {
+      if (this.trailerStart < 0) this.trailerStart = start
+      return
+    }
+    if (this.#part === NAME) {
+      // The name went on in another piece of input.
+      const span = (this.fieldCount - 1) * FIELD_STRIDE
+      this.fields[span + 1] = start + length - (this.fields[span] as number)
+      return
+    }
+    this.#part = NAME
+    const span = this.fieldCount++ * FIELD_STRIDE
+    if (span === this.fields.length) {
+      const larger = new Int32Array(2 * span)
+      larger.set(this.fields)
+      this.fields = larger
+    }
+    this.fields[span] = start
+    this.fields[span + 1] = length
+    this.fields[span + 2] = start + length
+    this.fields[span + 3] = 0
+  }
+
+  onFieldValue(at: number, length: number): void {
+    if (this.headComplete) return
+    const start = at + this.#offset
+    const span = (this.fieldCount - 1) * FIELD_STRIDE
+    if (this.#part === NAME) this.fields[span + 2] = start
+    this.#part = VALUE
+    this.fields[span + 3] = start + length - (this.fields[span + 2] as number)
+  }
+
+  onHeadersComplete(keepAlive: boolean): void {
+    this.keepAlive = keepAlive
+    this.headComplete = true
+  }
+
+  onBody(at: number, length: number): void {
+    this.data.push(at + this.#offset, at + this.#offset + length)
+  }
+
+  onMessageComplete(): void {
+    this.complete = true
+  }
+}

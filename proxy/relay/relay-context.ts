@@ -1,0 +1,52 @@
+import type { Clock } from '../lib/clock.ts'
+import type { ProblemCode } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { Admission } from './admission.ts'
+import type { TrafficCounters } from './counters.ts'
+import type { Destination } from './destination.ts'
+import type { ForwarderOptions, Route } from './forwarder.ts'
+import { pathOf } from './path.ts'
+import type { ReplayMemory } from './replay-buffer.ts'
+import type { RequestFields, RequestHead } from './request-head.ts'
+import type { Ticker } from './timeouts.ts'
+
+/** What all connections of one relay share. */
+export interface RelayContext {
+  readonly options: ForwarderOptions
+  readonly clock: Clock
+  readonly log: Log
+  readonly counters: TrafficCounters
+  readonly ticker: Ticker
+  readonly admission: Admission
+  readonly destinations: ReadonlyMap<Route, Destination>
+  readonly requestFields: RequestFields
+  readonly replayMemory: ReplayMemory
+  /** New calls are answered with `shutting_down`. */
+  isDraining: boolean
+  recordCall(
+    head: RequestHead,
+    destination: Destination,
+    status: number,
+    durationMs: number,
+    code: ProblemCode | null,
+    wasReplayed: boolean,
+  ): void
+}
+
+/** The access log: nothing, the calls that failed (a problem, or a 5xx of the upstream), or all. Never a query or a field. */
+export function callRecorder(options: ForwarderOptions, log: Log): RelayContext['recordCall'] {
+  if (options.accessLog === 'off') return () => {}
+  const logsAll = options.accessLog === 'all'
+  return (head, destination, status, durationMs, code, wasReplayed) => {
+    if (!logsAll && code === null && status < 500) return
+    log.info('call', {
+      route: destination.route.name,
+      method: head.method,
+      path: pathOf(head.target),
+      status,
+      duration_ms: Math.round(durationMs * 1000) / 1000,
+      ...(code === null ? {} : { code }),
+      ...(wasReplayed ? { replayed: true } : {}),
+    })
+  }
+}

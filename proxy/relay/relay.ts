@@ -1,0 +1,82 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { createAdmission } from './admission.ts'
+import { ClientConnection } from './client-connection.ts'
+import { TrafficCounters } from './counters.ts'
+import { Destination } from './destination.ts'
+import type { Forwarder, ForwarderOptions, Route } from './forwarder.ts'
+import { Listener } from './listener.ts'
+import { verifyLlhttp } from './llhttp-check.ts'
+import { callRecorder, type RelayContext } from './relay-context.ts'
+import { ReplayMemory } from './replay-buffer.ts'
+import { requestFields } from './request-head.ts'
+import { Ticker } from './timeouts.ts'
+import { UpstreamPool } from './upstream-pool.ts'
+
+/** The relay: heads are rewritten, bodies pass through, and llhttp decides which bytes are what. */
+export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log: Log }): Forwarder {
+  verifyLlhttp()
+  const { clock, log } = deps
+  const counters = new TrafficCounters(options.routes.map((route) => route.name))
+  const ticker = new Ticker(clock, Math.min(options.upstreamConnectTimeoutMs, options.upstreamTimeoutMs))
+  const pools = new Map<string, UpstreamPool>()
+  const context: RelayContext = {
+    options,
+    clock,
+    log,
+    counters,
+    ticker,
+    admission: createAdmission(options),
+    destinations: new Map(options.routes.map((route) => [route, destinationOf(route)])),
+    requestFields: requestFields(options.forbiddenHeaders),
+    replayMemory: new ReplayMemory(options.replayMemoryLimitBytes),
+    isDraining: false,
+    recordCall: callRecorder(options, log),
+  }
+  const clients = new Set<ClientConnection>()
+  let onEmpty: (() => void) | null = null
+  const listener = new Listener(options.listen, (socket) => {
+    // Beyond the limit a caller is turned away at once, which it can tell from slowness.
+    if (clients.size >= options.maxConnections || context.isDraining) {
+      socket.destroy()
+      return
+    }
+    clients.add(new ClientConnection(context, socket, closed))
+  })
+
+  return {
+    counters,
+    listen: () => listener.open(),
+    async drain(signal) {
+      context.isDraining = true
+      listener.close()
+      for (const client of clients) if (client.isIdle) client.destroy()
+      if (clients.size > 0 && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          onEmpty = resolve
+          signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+      }
+      for (const client of clients) client.destroy()
+      for (const pool of pools.values()) pool.destroy()
+    },
+  }
+
+  function closed(client: ClientConnection): void {
+    clients.delete(client)
+    if (clients.size === 0) onEmpty?.()
+  }
+
+  function destinationOf(route: Route): Destination {
+    const { origin } = route.upstream
+    let pool = pools.get(origin)
+    if (pool === undefined) {
+      const pooling = { connectTimeoutMs: options.upstreamConnectTimeoutMs, tls: options.upstreamTls }
+      pool = new UpstreamPool(new URL(origin), pooling, ticker, counters)
+      pools.set(origin, pool)
+    }
+    const routeCounters = counters.routes.get(route.name)
+    if (routeCounters === undefined) throw new RangeError(`no counters for route ${route.name}`)
+    return new Destination(route, pool, routeCounters)
+  }
+}

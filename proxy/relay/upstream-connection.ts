@@ -1,0 +1,133 @@
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { RESPONSE } from './llhttp.ts'
+import { MessageReader } from './message-reader.ts'
+import type { Piece } from './piece.ts'
+import { readInto } from './socket-reads.ts'
+import type { UpstreamPool } from './upstream-pool.ts'
+
+/** The call (or tunnel) that has the connection. */
+export interface UpstreamUser {
+  onConnected(): void
+  onUpstreamBytes(bytes: Buffer, length: number): void
+  /** The upstream sends no more. */
+  onUpstreamEnd(): void
+  /** What was written has left; more may follow. */
+  onUpstreamDrain(): void
+  /** The connection is gone without the user's doing. */
+  onUpstreamClosed(cause: Error | null): void
+}
+
+/** One connection to an upstream: serves one call at a time, then waits in the pool for the next. */
+export class UpstreamConnection {
+  readonly reader: MessageReader
+  readonly #pool: UpstreamPool
+  readonly #socket: Socket
+  /** Null while it waits in the pool. */
+  user: UpstreamUser | null = null
+  isConnected = false
+  /** It has carried an answer before, so the upstream may be closing it at this moment. */
+  isUsed = false
+  /** Monotonic ms: when to give up connecting, or waiting in the pool. */
+  deadline = Number.POSITIVE_INFINITY
+  #isClosed = false
+  #cause: Error | null = null
+
+  constructor(pool: UpstreamPool, responseHeadLimitBytes: number) {
+    this.#pool = pool
+    this.reader = new MessageReader(RESPONSE, responseHeadLimitBytes)
+    const { tls } = pool
+    const options: NetConnectOpts = {
+      host: pool.hostname,
+      port: pool.port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      autoSelectFamily: true,
+      onread: readInto((bytes, length) => this.#onBytes(bytes, length)),
+    }
+    const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
+    this.#socket = socket
+    socket.once(tls === null ? 'connect' : 'secureConnect', () => this.#onConnected())
+    if (tls !== null) socket.on('session', (session: Buffer) => tls.remember(session))
+    socket.on('drain', () => this.user?.onUpstreamDrain())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', (error) => {
+      this.#cause = error
+    })
+    socket.on('close', () => this.#onClose())
+  }
+
+  get isWritable(): boolean {
+    return this.#socket.writable && !this.#isClosed
+  }
+
+  /** Everything written has been handed to the system. */
+  get isFlushed(): boolean {
+    return this.#socket.writableLength === 0
+  }
+
+  /** False: wait for `onUpstreamDrain` before writing more. */
+  write(piece: Piece): boolean {
+    return this.#socket.write(piece, 'latin1')
+  }
+
+  /** Half-closes: a tunnel's caller has sent its last. */
+  end(): void {
+    this.#socket.end()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Ends the connection; its user is not told. */
+  destroy(): void {
+    this.user = null
+    this.#socket.destroy()
+    this.#close()
+  }
+
+  /** The deadline has passed: nobody took it from the pool, or it did not come about. */
+  giveUp(): void {
+    const user = this.user
+    this.destroy()
+    user?.onUpstreamClosed(null)
+  }
+
+  #onConnected(): void {
+    this.isConnected = true
+    this.deadline = Number.POSITIVE_INFINITY
+    this.user?.onConnected()
+  }
+
+  #onBytes(bytes: Buffer, length: number): void {
+    // Nobody asked: whatever this is, it must never be taken for the answer to the next call.
+    if (this.user === null) this.destroy()
+    else this.user.onUpstreamBytes(bytes, length)
+  }
+
+  #onEnd(): void {
+    if (this.user === null) this.destroy()
+    else this.user.onUpstreamEnd()
+  }
+
+  #onClose(): void {
+    const user = this.user
+    if (!this.isConnected) this.#pool.tls?.forget()
+    this.user = null
+    this.#close()
+    user?.onUpstreamClosed(this.#cause)
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#pool.closed(this)
+    this.reader.free()
+  }
+}

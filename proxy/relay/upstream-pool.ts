@@ -1,0 +1,105 @@
+import type { TrafficCounters } from './counters.ts'
+import type { UpstreamTls } from './forwarder.ts'
+import type { Ticker, Timed } from './timeouts.ts'
+import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts'
+import { TlsClient } from './upstream-tls.ts'
+
+/** How long an unused connection is kept when the upstream does not say how long it will. */
+const IDLE_MS = 15_000
+const LONGEST_IDLE_MS = 30_000
+/** Taken off what the upstream says: it counts from when it sent the answer. */
+const IDLE_MARGIN_MS = 1000
+
+/** No honest answer has a larger head. */
+const RESPONSE_HEAD_LIMIT_BYTES = 65_536
+
+export interface UpstreamPoolOptions {
+  readonly connectTimeoutMs: number
+  readonly tls: UpstreamTls
+}
+
+/**
+ * The connections to one origin. The one used last is used first, so that the others age and go. A name is resolved again for
+ * each new connection. There are at most as many as there are callers' connections.
+ */
+export class UpstreamPool implements Timed {
+  readonly hostname: string
+  readonly port: number
+  readonly tls: TlsClient | null
+  readonly #connectTimeoutMs: number
+  readonly #ticker: Ticker
+  readonly #counters: TrafficCounters
+  readonly #all = new Set<UpstreamConnection>()
+  readonly #idle: UpstreamConnection[] = []
+
+  constructor(origin: URL, options: UpstreamPoolOptions, ticker: Ticker, counters: TrafficCounters) {
+    const isTls = origin.protocol === 'https:'
+    this.hostname = origin.hostname.replace(/^\[|\]$/g, '')
+    this.port = origin.port === '' ? (isTls ? 443 : 80) : Number(origin.port)
+    this.tls = isTls ? new TlsClient(this.hostname, options.tls) : null
+    this.#connectTimeoutMs = options.connectTimeoutMs
+    this.#ticker = ticker
+    this.#counters = counters
+  }
+
+  /** A connection that is ready, or null. */
+  takeIdle(user: UpstreamUser): UpstreamConnection | null {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined) return null
+      this.#counters.upstreamIdle--
+      this.#counters.upstreamActive++
+      connection.user = user
+      if (connection.isWritable) return connection
+      connection.destroy()
+    }
+  }
+
+  /** A new connection; the user is told when it is there, or that it failed. */
+  open(user: UpstreamUser): UpstreamConnection {
+    const connection = new UpstreamConnection(this, RESPONSE_HEAD_LIMIT_BYTES)
+    this.#counters.upstreamActive++
+    if (this.#all.size === 0) this.#ticker.add(this)
+    this.#all.add(connection)
+    connection.user = user
+    connection.deadline = this.#ticker.now + this.#connectTimeoutMs
+    return connection
+  }
+
+  /** Takes a connection back after a complete exchange. `keepAliveS`: what the upstream says, or -1. */
+  release(connection: UpstreamConnection, keepAliveS: number): void {
+    const idleMs = keepAliveS < 0 ? IDLE_MS : Math.min(LONGEST_IDLE_MS, keepAliveS * 1000 - IDLE_MARGIN_MS)
+    if (idleMs <= 0 || !connection.isWritable || !connection.isFlushed) {
+      connection.destroy()
+      return
+    }
+    connection.user = null
+    connection.deadline = this.#ticker.now + idleMs
+    this.#counters.upstreamActive--
+    this.#counters.upstreamIdle++
+    this.#idle.push(connection)
+  }
+
+  /** Told by a connection that it has ended. */
+  closed(connection: UpstreamConnection): void {
+    if (!this.#all.delete(connection)) return
+    const at = this.#idle.indexOf(connection)
+    if (at === -1) this.#counters.upstreamActive--
+    else {
+      this.#idle.splice(at, 1)
+      this.#counters.upstreamIdle--
+    }
+    if (this.#all.size === 0) this.#ticker.remove(this)
+  }
+
+  /** Ends all connections, those in use as well. */
+  destroy(): void {
+    for (const connection of [...this.#all]) connection.destroy()
+  }
+
+  checkTime(now: number): void {
+    for (const connection of this.#all) {
+      if (now >= connection.deadline) connection.giveUp()
+    }
+  }
+}
