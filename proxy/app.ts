@@ -11,7 +11,7 @@ import type { Runtime } from './ops/metric-families.ts'
 import { createOps } from './ops/server.ts'
 import { CALLER_KEY_HEADER } from './relay/admission.ts'
 import type { Forwarder, ForwarderOptions } from './relay/forwarder.ts'
-import { createHttpProxyForwarder } from './relay/http-proxy-forwarder.ts'
+import { createRelay } from './relay/relay.ts'
 import type { EntryMedium } from './stores/entry.ts'
 import { openMedium } from './stores/open.ts'
 import { createSealer } from './stores/seal.ts'
@@ -62,7 +62,7 @@ export async function startApp(parts: AppParts): Promise<App> {
   const managers = new Map(
     config.credentials.map((credential) => [credential.name, managerFor(credential, medium, parts)]),
   )
-  const forwarder = createHttpProxyForwarder(forwarderOptions(config, managers), parts)
+  const forwarder = createRelay(forwarderOptions(config, managers), parts)
   let started = false
   let draining = false
 

@@ -92,11 +92,11 @@ async function callUntil(
 ): Promise<{ calls: number; failed: number }> {
   const agent = new Agent({ keepAlive: true })
   const invoice = JSON.stringify([
-    { transaction: { DocDtls: { Typ: 'INV', No: 'DEMO/001', Dt: '22/11/2026' } } },
+    { transaction: { DocDtls: { Typ: 'INV', No: 'DEMO/001', Dt: '01/04/2026' } } },
   ])
   const calls = [
     { method: 'GET', path: '/echo?hello=world', body: '' },
-    { method: 'PUT', path: '/einv/v2/eInvoice/generate', body: invoice },
+    { method: 'PUT', path: '/einv/v2/eInvoice/generate?dryRun=true', body: invoice },
     { method: 'GET', path: '/integration/v1/generatePreSign/sales?fileName=sales.csv', body: '' },
   ]
   const tally = { calls: 0, failed: 0 }
