@@ -1,0 +1,20 @@
+import { STATUS_CODES } from 'node:http'
+import type { Response } from 'express'
+
+/** An answer of RFC 9457 in the form the relay's own answers have: `code` is for programs, `detail` for people. */
+export interface OpsProblem {
+  readonly status: number
+  readonly code: string
+  /** What is wrong and what would be right. */
+  readonly detail: string
+  /** Further members of the document. */
+  readonly members?: Readonly<Record<string, string | readonly string[] | null>>
+}
+
+/** Answers with a problem; without a type member it reads as `about:blank`, so the title is the status phrase. */
+export function sendProblem(response: Response, { status, code, detail, members }: OpsProblem): void {
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ title: STATUS_CODES[status] ?? '', status, detail, code, ...members }))
+}

@@ -1,0 +1,52 @@
+import { createServer, type Server } from 'node:http'
+import type { ListenAddress } from '../lib/address.ts'
+import { type OpsDeps, opsApp } from './app.ts'
+import { bind } from './bind.ts'
+
+export { type OpsDeps, opsApp } from './app.ts'
+
+/** The listener for operators, probes and Prometheus. */
+export interface Ops {
+  /** Opens the listener; resolves to the address bound. Rejects with the system error. */
+  listen(address: ListenAddress): Promise<string>
+  /** Accepts nothing new, lets answers under way finish for a moment, then cuts what is open. Harmless when not listening. */
+  close(): Promise<void>
+}
+
+/** Probes and scrapes are small and quick; these bounds keep a slow or hostile client from holding the address. */
+const LIMITS = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+}
+const MAX_CONNECTIONS = 256
+const CLOSE_GRACE_MS = 500
+
+/** Builds the ops address; nothing is opened before `listen()`. */
+export function createOps(deps: OpsDeps): Ops {
+  let server: Server | null = null
+  return {
+    async listen(address) {
+      const opened = createServer(LIMITS, opsApp(deps, address.kind))
+      opened.maxConnections = MAX_CONNECTIONS
+      const bound = await bind(opened, address)
+      // accept() may still fail later, for want of file descriptors; that must not end the process.
+      opened.on('error', (error) => deps.log.warn('ops_listener_failed', { error }))
+      server = opened
+      return bound
+    },
+    async close() {
+      const open = server
+      server = null
+      if (open === null) return
+      await new Promise<void>((resolve) => {
+        const cancel = deps.clock.after(CLOSE_GRACE_MS, () => open.closeAllConnections())
+        open.close(() => {
+          cancel()
+          resolve()
+        })
+      })
+    },
+  }
+}
