@@ -133,8 +133,9 @@ export class RedisMedium implements EntryMedium {
   /** Resolves at the first connection, and keeps the client connected from then on. */
   async #connect(): Promise<RedisClientType> {
     const { url, log } = this.#parts
-    // Loaded only when this engine is chosen.
-    const { createClient } = await import('@redis/client')
+    // Loaded only when this engine is chosen; the default export, since a bundler cannot tell the names that a CommonJS
+    // package exports.
+    const { createClient } = (await import('@redis/client')).default
     const client = createClient({
       url: url.reveal(),
       // A command that waited for a reconnection would be answered with a state of long ago.
