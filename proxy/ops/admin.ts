@@ -44,7 +44,7 @@ export function localCallersOnly(bySocketFile: boolean, log: Log): RequestHandle
     const remoteAddress = request.socket.remoteAddress
     const reason = refusal({ bySocketFile, remoteAddress, headers: request.headers })
     if (reason === null) return next()
-    log.warn('ops_request_refused', { path: request.path, remoteAddress, reason })
+    log.warn('ops_request_refused', { path: request.path, remote_address: remoteAddress, reason })
     sendProblem(response, { status: 403, code: 'request_forbidden', detail: reason })
   }
 }

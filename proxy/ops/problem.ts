@@ -13,8 +13,8 @@ export interface OpsProblem {
 
 /** Answers with a problem; without a type member it reads as `about:blank`, so the title is the status phrase. */
 export function sendProblem(response: Response, { status, code, detail, members }: OpsProblem): void {
-  response
-    .status(status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ title: STATUS_CODES[status] ?? '', status, detail, code, ...members }))
+  const body = JSON.stringify({ title: STATUS_CODES[status] ?? '', status, detail, code, ...members })
+  response.status(status).setHeader('content-type', 'application/problem+json')
+  // As bytes: Express adds a charset to text, and JSON has none (RFC 8259, section 11).
+  response.send(Buffer.from(body))
 }
