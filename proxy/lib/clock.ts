@@ -31,6 +31,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Runs `run` once all events that are known by now have been dealt with, before the process waits for more. */
+export function afterEvents(run: () => void): void {
+  setImmediate(run)
+}
+
 /** `Clock.sleep` for any `after`: shared with the clocks that tests make. */
 export function sleepWith(
   after: Clock['after'],

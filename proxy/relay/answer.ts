@@ -2,6 +2,7 @@ import type { HeldToken } from '../token/source.ts'
 import { AnswerMask } from './answer-mask.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Destination } from './destination.ts'
+import { rewriteLocation } from './location.ts'
 import { isMaskable } from './masking.ts'
 import type { MessageReader } from './message-reader.ts'
 import { headWith, type Piece, pieceOf } from './piece.ts'
@@ -16,7 +17,7 @@ export class Answer {
   readonly #request: RequestHead
   readonly #head = new ResponseHead()
   readonly #rewrite = (location: string): string =>
-    this.#destination?.rewriteLocation(location, this.#request.host) ?? location
+    rewriteLocation(location, (this.#destination as Destination).route, this.#request.host)
   #destination: Destination | null = null
   #token: HeldToken | null = null
   #reader: MessageReader | null = null

@@ -3,6 +3,7 @@ import type { ProblemCode } from '../lib/errors.ts'
 import { Exchange } from './exchange.ts'
 import { REQUEST } from './llhttp.ts'
 import { MessageReader } from './message-reader.ts'
+import { Outbox } from './outbox.ts'
 import type { Piece } from './piece.ts'
 import { problemFor } from './problem.ts'
 import type { RelayContext } from './relay-context.ts'
@@ -35,6 +36,7 @@ export class ClientConnection implements Timed {
   readonly reader: MessageReader
   readonly #context: RelayContext
   readonly #socket: Socket
+  readonly #outbox: Outbox
   readonly #head: RequestHead
   readonly #exchange: Exchange
   readonly #onClosed: (connection: ClientConnection) => void
@@ -53,6 +55,7 @@ export class ClientConnection implements Timed {
     this.#exchange = new Exchange(context, this, this.#head)
     const socket = withSharedReads(accepted, (bytes, length) => this.#onBytes(bytes, length))
     this.#socket = socket
+    this.#outbox = new Outbox(socket)
     socket.setNoDelay(true)
     socket.on('drain', () => this.#exchange.onClientDrain())
     socket.on('end', () => this.#onEnd())
@@ -75,7 +78,7 @@ export class ClientConnection implements Timed {
 
   /** Written and not yet taken by the caller. */
   get isBlocked(): boolean {
-    return this.#socket.writableLength > 0
+    return !this.#outbox.isEmpty
   }
 
   /** The connection may carry another call after this one. */
@@ -87,7 +90,7 @@ export class ClientConnection implements Timed {
 
   /** False: wait for the drain before writing more. */
   write(piece: Piece): boolean {
-    return this.#socket.write(piece, 'latin1')
+    return this.#outbox.write(piece)
   }
 
   pauseBody(): void {
@@ -107,7 +110,7 @@ export class ClientConnection implements Timed {
     if (!keepsOpen || !this.mayStayOpen) text += 'connection: close\r\n'
     else if (this.#head.http10) text += 'connection: keep-alive\r\n'
     const hasBody = !(this.reader.headComplete && this.#head.method === 'HEAD')
-    this.#socket.write(hasBody ? `${text}\r\n${problem.body}` : `${text}\r\n`, 'latin1')
+    this.#outbox.write(hasBody ? `${text}\r\n${problem.body}` : `${text}\r\n`)
     return problem.status
   }
 
@@ -149,11 +152,11 @@ export class ClientConnection implements Timed {
 
   /** Half-closes. */
   endSending(): void {
-    this.#socket.end()
+    this.#outbox.end()
   }
 
   tunnelClosed(): void {
-    this.#socket.destroySoon()
+    this.#outbox.destroySoon()
     this.#state = 'lingering'
     this.#deadline = this.#context.ticker.now + LINGER_MS
   }
@@ -278,7 +281,7 @@ export class ClientConnection implements Timed {
     this.#state = 'lingering'
     this.#pending = null
     this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + LINGER_MS
-    this.#socket.end()
+    this.#outbox.end()
     this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
   }
 
@@ -288,7 +291,7 @@ export class ClientConnection implements Timed {
     else if (this.#state === 'answer') {
       const { ticker } = this.#context
       this.#deadline = ticker.now + ticker.tickMs + HALF_CLOSED_MS
-    } else if (this.#state === 'lingering' || this.isIdle) this.#socket.end()
+    } else if (this.#state === 'lingering' || this.isIdle) this.#outbox.end()
     else this.destroy()
   }
 

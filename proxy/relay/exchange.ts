@@ -595,6 +595,7 @@ export class Exchange implements UpstreamUser {
       if (status === null) abort.abort()
     }
     counters.inFlight--
+    if (counters.inFlight === 0) this.#context.onIdle?.()
     if (status === null) return
     const durationMs = clock.monotonic() - this.#startedAt
     destination.counters.answered(methodLabel(this.#head.method), status, durationMs / 1000)

@@ -7,6 +7,8 @@ import { isMaskable, type TokenMask } from './masking.ts'
 /** Node drops fields beyond this many without a word. */
 const MOST_FIELDS = 2000
 
+const NOTHING = Buffer.alloc(0)
+
 /** What an answer is passed on with. */
 export interface AnswerTerms {
   readonly route: Route
@@ -53,8 +55,8 @@ export function passAnswer(message: IncomingMessage, response: ServerResponse, t
   } catch (cause) {
     throw new ProblemError('upstream_protocol_error', { cause })
   }
-  // The head goes out before any body exists: events may be long in coming.
-  response.flushHeaders()
+  // The head goes out before any body exists: events may be long in coming. `flushHeaders` would write it as UTF-8.
+  response.write(NOTHING)
 
   const { headers } = message
   const isMasked =

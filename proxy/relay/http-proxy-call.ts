@@ -91,17 +91,17 @@ export class Call {
   }
 
   /**
-   * Runs the call to the point where its answer streams by itself; never rejects. `upgradeHead` holds the caller's first
-   * bytes after its request for an upgrade.
+   * Runs the call to the point where its answer streams by itself; never rejects. `takeEarlyBytes` gives what the
+   * caller sent after its request for an upgrade.
    */
-  async run(upgradeHead: Buffer | null): Promise<void> {
+  async run(takeEarlyBytes: () => Buffer): Promise<void> {
     try {
       const admitted = this.#admitted()
       this.#route = admitted.route
       const token = admitted.route.tokens.peek(this.#isReplayable) ?? (await this.#heldToken(admitted.route))
       const answer = await this.#judged(admitted, token)
       if (answer.tunnel === null) this.#pass(answer, admitted.route)
-      else this.#switch(answer, admitted.route, answer.tunnel, upgradeHead)
+      else this.#switch(answer, admitted.route, answer.tunnel, takeEarlyBytes())
     } catch (error) {
       this.#answerProblem(error)
     }
@@ -212,11 +212,12 @@ export class Call {
       target,
       header: fields.header(this.request.rawHeaders, route, token, this.#isUpgrade),
       body: this.#isUpgrade ? null : this.#body.open(),
+      hasBody: declaredBytes(this.request) !== 0,
       trailers: () => fields.trailers(this.request.rawTrailers),
       pooled,
       onRequest: (request) => {
         this.#upstreamRequests.push(request)
-        if (this.#left.signal.aborted) request.destroy()
+        if (this.#left.signal.aborted) request.destroy(this.#left.signal.reason as Error)
       },
       onInformation: (status, rawHeaders) => this.#passHints(status, rawHeaders, token),
     })
@@ -260,12 +261,7 @@ export class Call {
     this.#status = answer.status
   }
 
-  #switch(
-    answer: Answer,
-    route: Route,
-    tunnel: NonNullable<UpstreamAnswer['tunnel']>,
-    head: Buffer | null,
-  ): void {
+  #switch(answer: Answer, route: Route, tunnel: NonNullable<UpstreamAnswer['tunnel']>, early: Buffer): void {
     const { reason, fields } = answerHead(answer.message, this.#answerTerms(answer, route))
     const caller = this.request.socket
     this.#watch?.stop()
@@ -275,7 +271,7 @@ export class Call {
     for (let at = 0; at < fields.length; at += 2) lines.push(`${fields[at]}: ${fields[at + 1]}`)
     caller.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
     caller.write(tunnel.head)
-    if (head !== null) tunnel.socket.write(head)
+    tunnel.socket.write(early)
     joinTunnel(caller, tunnel.socket, this.#context.clock, () => this.#end())
   }
 

@@ -7,14 +7,18 @@ import type { Clock } from '../lib/clock.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { UpstreamConnections } from './http-proxy-agent.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 /** One request to the upstream, complete: nothing is added to it below. */
 export interface UpstreamRequest {
   readonly upstream: URL
   readonly method: string
   readonly target: string
   readonly header: Record<string, string | string[]>
-  /** Null for an upgrade, which has no body. */
+  /** Null for an upgrade. */
   readonly body: Readable | null
+  /** Whether any bytes of it are to be expected. */
+  readonly hasBody: boolean
   /** Trailers, asked for when the body has ended. */
   readonly trailers: () => [name: string, value: string][]
   /** False: on a connection of its own. */
@@ -85,7 +89,10 @@ export function createExchange(
         connected = request.reusedSocket || !socket.connecting
         if (!connected) awaitConnection(request, socket)
         request.on('information', ({ statusCode, rawHeaders }) => call.onInformation(statusCode, rawHeaders))
+        request.once('close', () => onError(new Error('closed without an answer')))
         call.onRequest(request)
+        // The upstream may answer before the body comes, or instead. `flushHeaders` would write the head as UTF-8.
+        if (call.hasBody) request.write(NOTHING)
       }
       const onAnswer = (message: IncomingMessage, tunnel: UpstreamAnswer['tunnel'] = null) => {
         // Whoever reads the message learns of a failure from `complete`; until then it must not be an unhandled error.

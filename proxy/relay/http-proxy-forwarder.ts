@@ -11,6 +11,7 @@ import type { Forwarder, ForwarderOptions } from './forwarder.ts'
 import { createUpstreamConnections } from './http-proxy-agent.ts'
 import { Call, type CallContext, headOf } from './http-proxy-call.ts'
 import { createExchange } from './http-proxy-exchange.ts'
+import { collectEarlyBytes } from './http-proxy-tunnel.ts'
 import { ReplayMemory } from './kept-body.ts'
 import { problemFor } from './problem.ts'
 
@@ -95,12 +96,12 @@ export function createHttpProxyForwarder(
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
-    inTurn(request.socket, () => run(new Call(context, request, response, false), null))
+    inTurn(request.socket, () => run(new Call(context, request, response, false), nothing))
   }
 
-  async function run(call: Call, upgradeHead: Buffer | null): Promise<void> {
+  async function run(call: Call, takeEarlyBytes: () => Buffer): Promise<void> {
     latest.set(call.request.socket, call)
-    void call.run(upgradeHead)
+    void call.run(takeEarlyBytes)
     await call.done
     if (counters.inFlight === 0) onIdle?.()
   }
@@ -127,7 +128,7 @@ export function createHttpProxyForwarder(
       response.shouldKeepAlive = false
       response.assignSocket(socket)
       response.once('finish', () => endSlowly(socket))
-      return run(new Call(context, request, response, true), head)
+      return run(new Call(context, request, response, true), collectEarlyBytes(socket, head))
     })
   }
 
@@ -179,6 +180,8 @@ export function createHttpProxyForwarder(
     })
   }
 }
+
+const nothing = () => Buffer.alloc(0)
 
 function problemOf(code: string | undefined): ProblemCode {
   if (code === 'HPE_HEADER_OVERFLOW') return 'request_too_large'

@@ -1,6 +1,32 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 
+/** More than a caller has reason to send before the switch; beyond it, it has to wait. */
+const MOST_EARLY_BYTES = 64 * 1024
+
+/**
+ * Reads on while the upstream decides about an upgrade, so that a caller that leaves is noticed. Returns a function that
+ * stops and gives what came, `head` first.
+ */
+export function collectEarlyBytes(caller: Duplex, head: Buffer): () => Buffer {
+  const pieces = [head]
+  let bytes = head.length
+  const onData = (piece: Buffer) => {
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes >= MOST_EARLY_BYTES) caller.pause()
+  }
+  const onEnd = () => caller.destroy()
+  caller.on('data', onData)
+  caller.once('end', onEnd)
+  return () => {
+    caller.pause()
+    caller.removeListener('data', onData)
+    caller.removeListener('end', onEnd)
+    return Buffer.concat(pieces)
+  }
+}
+
 /** How long one side may go on after the other has ended. */
 const HALF_CLOSED_MS = 1_000
 

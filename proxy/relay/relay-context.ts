@@ -23,6 +23,8 @@ export interface RelayContext {
   readonly replayMemory: ReplayMemory
   /** New calls are answered with `shutting_down`. */
   isDraining: boolean
+  /** Called, while draining, when no call is under way any more. */
+  onIdle: (() => void) | null
   recordCall(
     head: RequestHead,
     destination: Destination,

@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts'
+import { afterEvents, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createAdmission } from './admission.ts'
 import { ClientConnection } from './client-connection.ts'
@@ -28,13 +28,16 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     ticker,
     admission: createAdmission(options),
     destinations: new Map(options.routes.map((route) => [route, destinationOf(route)])),
-    requestFields: requestFields(options.forbiddenHeaders),
+    requestFields: requestFields([
+      ...options.forbiddenHeaders,
+      ...options.routes.map((route) => route.tokenHeader),
+    ]),
     replayMemory: new ReplayMemory(options.replayMemoryLimitBytes),
     isDraining: false,
+    onIdle: null,
     recordCall: callRecorder(options, log),
   }
   const clients = new Set<ClientConnection>()
-  let onEmpty: (() => void) | null = null
   const listener = new Listener(options.listen, (socket) => {
     // Beyond the limit a caller is turned away at once, which it can tell from slowness.
     if (clients.size >= options.maxConnections || context.isDraining) {
@@ -50,13 +53,16 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     async drain(signal) {
       context.isDraining = true
       listener.close()
-      for (const client of clients) if (client.isIdle) client.destroy()
-      if (clients.size > 0 && !signal.aborted) {
+      if (counters.inFlight > 0 && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          onEmpty = resolve
+          context.onIdle = resolve
           signal.addEventListener('abort', () => resolve(), { once: true })
         })
       }
+      await new Promise<void>((resolve) => {
+        // What the last answer wrote leaves first.
+        afterEvents(resolve)
+      })
       for (const client of clients) client.destroy()
       for (const pool of pools.values()) pool.destroy()
     },
@@ -64,7 +70,6 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
 
   function closed(client: ClientConnection): void {
     clients.delete(client)
-    if (clients.size === 0) onEmpty?.()
   }
 
   function destinationOf(route: Route): Destination {

@@ -9,21 +9,20 @@ const HOST = 1
 const CONNECTION = 2
 const HOP_BY_HOP = 3
 const UPGRADE = 4
-const TE = 5
-const EXPECT = 6
-const TRANSFER_ENCODING = 7
-const CONTENT_LENGTH = 8
-const ORIGIN = 9
-const SEC_FETCH_SITE = 10
-const CALLER_KEY = 11
-const FORBIDDEN = 12
+const EXPECT = 5
+const TRANSFER_ENCODING = 6
+const CONTENT_LENGTH = 7
+const ORIGIN = 8
+const SEC_FETCH_SITE = 9
+const CALLER_KEY = 10
+const FORBIDDEN = 11
 
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
+type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11
 
 export type RequestFields = FieldTable<Kind>
 
 /** The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. */
-export function requestFields(forbidden: ReadonlySet<string>): RequestFields {
+export function requestFields(forbidden: readonly string[]): RequestFields {
   return new FieldTable<Kind>(
     [
       ['host', HOST],
@@ -35,7 +34,8 @@ export function requestFields(forbidden: ReadonlySet<string>): RequestFields {
       // Request trailers are not passed on, so neither is their announcement.
       ['trailer', HOP_BY_HOP],
       ['upgrade', UPGRADE],
-      ['te', TE],
+      // What it asks for, trailers, may arrive without it.
+      ['te', HOP_BY_HOP],
       ['expect', EXPECT],
       ['transfer-encoding', TRANSFER_ENCODING],
       ['content-length', CONTENT_LENGTH],
@@ -71,7 +71,6 @@ export class RequestHead implements CallHead {
   #passing = ''
 
   readonly #fields: RequestFields
-  #takesTrailers = false
   #asksUpgrade = false
   #transferEncodings = 0
   #isPlainlyChunked = false
@@ -103,7 +102,6 @@ export class RequestHead implements CallHead {
   forwarded(target: string, hostLine: string): string {
     let lines = `${this.method} ${target} HTTP/1.1\r\n${hostLine}${this.#passing}`
     if (this.isUpgrade) lines += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
-    else if (this.#takesTrailers) lines += 'TE: trailers\r\nConnection: TE\r\n'
     return lines
   }
 
@@ -113,7 +111,6 @@ export class RequestHead implements CallHead {
     this.origin = null
     this.secFetchSite = null
     this.callerKey = null
-    this.#takesTrailers = false
     this.#asksUpgrade = false
     this.#transferEncodings = 0
     this.#isPlainlyChunked = false
@@ -153,9 +150,6 @@ export class RequestHead implements CallHead {
       case UPGRADE:
         this.#upgrade = joined(this.#upgrade, value)
         return false
-      case TE:
-        this.#takesTrailers ||= listMembers(value).includes('trailers')
-        return false
       case EXPECT:
         // RFC 9110, section 10.1.1: an HTTP/1.0 caller does not know 100 (Continue).
         return !this.http10
@@ -184,7 +178,7 @@ export class RequestHead implements CallHead {
     if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive') return
     for (const option of listMembers(value)) {
       if (option === 'upgrade') this.#asksUpgrade = true
-      else if (option !== 'keep-alive' && option !== 'close' && option !== 'te') {
+      else if (option !== 'keep-alive' && option !== 'close') {
         this.#nominated ??= new Set()
         this.#nominated.add(option)
       }

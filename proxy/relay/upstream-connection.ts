@@ -2,6 +2,7 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { RESPONSE } from './llhttp.ts'
 import { MessageReader } from './message-reader.ts'
+import { Outbox } from './outbox.ts'
 import type { Piece } from './piece.ts'
 import { readInto } from './socket-reads.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
@@ -23,6 +24,7 @@ export class UpstreamConnection {
   readonly reader: MessageReader
   readonly #pool: UpstreamPool
   readonly #socket: Socket
+  readonly #outbox: Outbox
   /** Null while it waits in the pool. */
   user: UpstreamUser | null = null
   isConnected = false
@@ -48,6 +50,7 @@ export class UpstreamConnection {
     }
     const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
     this.#socket = socket
+    this.#outbox = new Outbox(socket)
     socket.once(tls === null ? 'connect' : 'secureConnect', () => this.#onConnected())
     if (tls !== null) socket.on('session', (session: Buffer) => tls.remember(session))
     socket.on('drain', () => this.user?.onUpstreamDrain())
@@ -64,17 +67,17 @@ export class UpstreamConnection {
 
   /** Everything written has been handed to the system. */
   get isFlushed(): boolean {
-    return this.#socket.writableLength === 0
+    return this.#outbox.isEmpty
   }
 
   /** False: wait for `onUpstreamDrain` before writing more. */
   write(piece: Piece): boolean {
-    return this.#socket.write(piece, 'latin1')
+    return this.#outbox.write(piece)
   }
 
   /** Half-closes: a tunnel's caller has sent its last. */
   end(): void {
-    this.#socket.end()
+    this.#outbox.end()
   }
 
   pause(): void {
