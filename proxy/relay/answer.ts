@@ -10,6 +10,9 @@ import type { RelayContext } from './relay-context.ts'
 import type { RequestHead } from './request-head.ts'
 import { ResponseHead } from './response-head.ts'
 
+const NOTHING = Buffer.alloc(0)
+const CRLF = Buffer.from('\r\n')
+
 /** What goes back to the caller of one call: reads the upstream's answer and says what to write. */
 export class Answer {
   readonly #context: RelayContext
@@ -25,6 +28,8 @@ export class Answer {
   #hasTrailers = false
   /** An HTTP/1.0 caller gets the data without the chunks. */
   #unchunks = false
+  /** Any other gets chunks where the upstream ends with its connection, so that this one can go on. */
+  #chunks = false
   #hasExcess = false
   leavesClientOpen = false
   isComplete = false
@@ -52,9 +57,14 @@ export class Answer {
     return this.#head.keepAlive && !this.#hasExcess && this.#head.framing !== 'until_close'
   }
 
-  /** The caller sees the end of the answer by the end of the connection alone. */
+  /** The upstream ends the answer with the end of its connection. */
+  get endsWithUpstream(): boolean {
+    return this.#head.framing === 'until_close'
+  }
+
+  /** The caller sees the end of the answer by the end of its connection alone. */
   get endsWithConnection(): boolean {
-    return this.#head.framing === 'until_close' || this.#unchunks
+    return this.#unchunks || (this.#head.framing === 'until_close' && !this.#chunks)
   }
 
   /** Reads a complete head. False: it cannot be passed on. */
@@ -83,6 +93,7 @@ export class Answer {
     this.#hasTrailers = false
     this.#hasExcess = false
     this.#unchunks = head.framing === 'chunked' && request.http10
+    this.#chunks = head.framing === 'until_close' && !request.http10
     this.#mask = null
     if (this.#context.options.maskToken && head.framing !== 'none') this.#startMask()
     // A refused upgrade ends the connection: the caller may have sent what was meant for the tunnel.
@@ -91,9 +102,9 @@ export class Answer {
       this.#client.reader.complete &&
       !this.endsWithConnection &&
       !request.isUpgrade
-    let connection = ''
-    if (!this.leavesClientOpen) connection = 'Connection: close\r\n'
-    else if (request.http10) connection = 'Connection: keep-alive\r\n'
+    let connection = this.#chunks ? 'Transfer-Encoding: chunked\r\n' : ''
+    if (!this.leavesClientOpen) connection += 'Connection: close\r\n'
+    else if (request.http10) connection += 'Connection: keep-alive\r\n'
     this.#reader?.beginBody(head.framing, head.contentLength)
     return this.#read(this.#masked(head.forwarded(connection)), bytes, from, to)
   }
@@ -103,12 +114,12 @@ export class Answer {
     return this.#read('', bytes, from, to)
   }
 
-  /** The upstream has closed the connection, which ends a body of unknown length: what was held back of it. */
+  /** The upstream has closed the connection, which ends a body of unknown length: what is still to be written. */
   end(): Piece {
-    const mask = this.#mask
-    if (mask === null) return ''
-    const rest = mask.flush()
-    return pieceOf(rest, 0, rest.length)
+    const rest = this.#mask === null ? NOTHING : this.#mask.flush()
+    const last = this.#framed('', rest, 0, rest.length)
+    if (!this.#chunks) return last
+    return typeof last === 'string' ? `${last}0\r\n\r\n` : Buffer.concat([last, Buffer.from('0\r\n\r\n')])
   }
 
   /** Reads over an answer that nobody gets. Whether its connection may carry another call. */
@@ -128,9 +139,17 @@ export class Answer {
     if (end < to) this.#hasExcess = true
     if (this.#unchunks) return this.#withoutChunks(head, bytes)
     const mask = this.#mask
-    if (mask === null) return head === '' ? pieceOf(bytes, from, end) : headWith(head, bytes, from, end)
+    if (mask === null) return this.#framed(head, bytes, from, end)
     const passing = mask.write(bytes, from, end, this.#searched(reader, from, end), reader.complete)
-    return headWith(head, passing, 0, passing.length)
+    return this.#framed(head, passing, 0, passing.length)
+  }
+
+  #framed(head: string, bytes: Buffer, from: number, to: number): Piece {
+    if (!this.#chunks || from === to) {
+      return head === '' ? pieceOf(bytes, from, to) : headWith(head, bytes, from, to)
+    }
+    const piece = headWith(`${head}${(to - from).toString(16)}\r\n`, bytes, from, to)
+    return typeof piece === 'string' ? `${piece}\r\n` : Buffer.concat([piece, CRLF])
   }
 
   #withoutChunks(head: string, bytes: Buffer): Piece {

@@ -265,7 +265,8 @@ export class ClientConnection implements Timed {
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
   #decline(code: ProblemCode, from: number, to: number): number {
     const keepsOpen = this.reader.complete
-    this.writeProblem(code, undefined, keepsOpen)
+    const status = this.writeProblem(code, undefined, keepsOpen)
+    this.#context.recordCall(this.#head, null, status, 0, code, false)
     this.answered(keepsOpen && this.mayStayOpen)
     return keepsOpen ? from : to
   }
@@ -273,7 +274,8 @@ export class ClientConnection implements Timed {
   /** Answers what is not a request, or not in time. Nothing that follows on the connection is looked at. */
   #refuse(code: ProblemCode): void {
     this.#head.keepAlive = false
-    this.writeProblem(code, undefined, false)
+    const status = this.writeProblem(code, undefined, false)
+    this.#context.recordCall(null, null, status, 0, code, false)
     this.#linger()
   }
 

@@ -16,6 +16,9 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 /** While a call waits for its token or its connection, this much of its body is read ahead. */
 const READ_AHEAD_BYTES = 65_536
 
+/** When connecting took longer, the token is chosen anew: it may have been replaced meanwhile. */
+const TOKEN_RECHECK_MS = 100
+
 /**
  * Where a call stands:
  * `holding` no usable token → `connecting` → `awaiting` the answer's head → `answering`; or from `awaiting` to `deciding`
@@ -41,8 +44,9 @@ export class Exchange implements UpstreamUser {
   #upstream: UpstreamConnection | null = null
   #token: HeldToken | null = null
   #countsAsUnreplayable = false
-  /** Resolved by `current()`, or seen by `peek()`, and not sent yet. */
-  #nextToken: HeldToken | null = null
+  /** The token to be sent once there is a connection, and when it was chosen (monotonic ms). */
+  #chosenToken: HeldToken | null = null
+  #chosenAt = 0
   #hasWaited = false
   #startedAt = 0
   #sentAt = 0
@@ -53,11 +57,14 @@ export class Exchange implements UpstreamUser {
   #unsent: Piece[] = []
   #queuedBytes = 0
   #hasTrailers = false
+  #hasBodyBytes = false
   #hasRetried = false
   /** The token that was rejected, when this is the second sending. */
   #replaced: HeldToken | null = null
   #wasReplayed = false
   #rejectedAnswer: Buffer | null = null
+  /** The first rejection as the caller will see it should the second sending be rejected too. */
+  #firstRejection: { piece: Piece; status: number; leavesClientOpen: boolean } | null = null
   #lostUpstream = false
   #abort: AbortController | null = null
   #tunnel: Tunnel | null = null
@@ -86,6 +93,7 @@ export class Exchange implements UpstreamUser {
     this.#movedAt = this.#context.ticker.now
     this.#lines = head.forwarded(target, destination.hostLine)
     this.#hasTrailers = false
+    this.#hasBodyBytes = false
     this.#hasRetried = false
     this.#hasWaited = false
     this.#replaced = null
@@ -159,6 +167,7 @@ export class Exchange implements UpstreamUser {
       this.#fail('request_invalid')
       return end
     }
+    if (end > from) this.#hasBodyBytes = true
     // Request trailers are thrown away: they could bear names that were kept out of the head (RFC 9110, section 6.5.1).
     let dataEnd = end
     if (this.#hasTrailers) dataEnd = from
@@ -193,10 +202,46 @@ export class Exchange implements UpstreamUser {
   }
 
   #dispatch(onFreshConnection: boolean): void {
-    const destination = this.#destination as Destination
-    const token = destination.route.tokens.peek(this.#isReplayable)
+    const token = (this.#destination as Destination).route.tokens.peek(this.#isReplayable)
     if (token === null) this.#hold()
     else this.#connect(token, onFreshConnection)
+  }
+
+  #connect(token: HeldToken, onFreshConnection: boolean): void {
+    const { pool } = this.#destination as Destination
+    this.#phase = 'connecting'
+    const idle = onFreshConnection ? null : pool.takeIdle(this)
+    if (idle !== null) {
+      this.#upstream = idle
+      this.#send(token)
+      return
+    }
+    this.#chosenToken = token
+    this.#chosenAt = this.#context.clock.monotonic()
+    this.#upstream = pool.open(this)
+  }
+
+  onConnected(): void {
+    const { pool, route } = this.#destination as Destination
+    const chosen = this.#chosenToken as HeldToken
+    this.#chosenToken = null
+    if (this.#context.clock.monotonic() - this.#chosenAt < TOKEN_RECHECK_MS) {
+      this.#send(chosen)
+      return
+    }
+    const token = route.tokens.peek(this.#isReplayable) ?? (this.#hasWaited ? this.#ifUsable(chosen) : null)
+    if (token !== null) {
+      this.#send(token)
+      return
+    }
+    const upstream = this.#upstream as UpstreamConnection
+    this.#upstream = null
+    pool.release(upstream, -1)
+    this.#hold()
+  }
+
+  #ifUsable(token: HeldToken): HeldToken | null {
+    return token.validTill === null || this.#context.clock.now() < token.validTill ? token : null
   }
 
   #hold(): void {
@@ -210,7 +255,6 @@ export class Exchange implements UpstreamUser {
         if (number !== this.#number) return
         counters.held--
         this.#phase = 'connecting'
-        this.#movedAt = this.#context.ticker.now
         this.#connect(token, false)
       },
       (error: unknown) => {
@@ -218,39 +262,6 @@ export class Exchange implements UpstreamUser {
         this.#failWith(error)
       },
     )
-  }
-
-  #connect(token: HeldToken, onFreshConnection: boolean): void {
-    const { pool } = this.#destination as Destination
-    this.#phase = 'connecting'
-    const idle = onFreshConnection ? null : pool.takeIdle(this)
-    if (idle !== null) {
-      this.#upstream = idle
-      this.#send(token)
-      return
-    }
-    this.#nextToken = token
-    this.#upstream = pool.open(this)
-  }
-
-  onConnected(): void {
-    const destination = this.#destination as Destination
-    // Connecting takes time, in which the token may have been replaced.
-    const token = destination.route.tokens.peek(this.#isReplayable)
-    if (token !== null) {
-      this.#send(token)
-      return
-    }
-    const given = this.#nextToken as HeldToken
-    const isUsable = given.validTill === null || this.#context.clock.now() < given.validTill
-    if (this.#hasWaited && isUsable) {
-      this.#send(given)
-      return
-    }
-    const upstream = this.#upstream as UpstreamConnection
-    this.#upstream = null
-    destination.pool.release(upstream, -1)
-    this.#hold()
   }
 
   #send(token: HeldToken): void {
@@ -262,7 +273,6 @@ export class Exchange implements UpstreamUser {
       this.#failWith(error)
       return
     }
-    this.#nextToken = null
     this.#token = token
     token.inFlight++
     if (!this.#isReplayable) {
@@ -272,7 +282,15 @@ export class Exchange implements UpstreamUser {
     this.#phase = 'awaiting'
     this.#sentAt = this.#context.clock.monotonic()
     this.#movedAt = this.#context.ticker.now
+    this.#inviteBody()
     this.#writeRequest(text, this.#replay.keeps ? this.#replay.pieces : this.#unsent)
+  }
+
+  /** Answers `Expect: 100-continue`, once the call is on its way and no sooner (RFC 9110, section 10.1.1). */
+  #inviteBody(): void {
+    if (!this.#head.expectsContinue) return
+    this.#head.expectsContinue = false
+    if (!this.#hasBodyBytes) this.#client.write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   #writeRequest(text: string, pieces: readonly Piece[]): void {
@@ -346,13 +364,14 @@ export class Exchange implements UpstreamUser {
   }
 
   #accepted(token: HeldToken, status: number): void {
-    // A 5xx may come from in front of whatever looks at tokens, so it proves nothing.
-    if (status < 500 && this.#sentAt > token.acceptedSentAt) token.acceptedSentAt = this.#sentAt
+    // A gateway's own answer comes from in front of whatever looks at tokens, so it proves nothing.
+    const isProof = status < 502 || status > 504
+    if (isProof && this.#sentAt > token.acceptedSentAt) token.acceptedSentAt = this.#sentAt
     const replaced = this.#replaced
     if (replaced === null) return
     this.#replaced = null
     this.#context.counters.replays.accepted++
-    if (status < 500) this.#destination?.route.tokens.replayAccepted(replaced)
+    if (isProof) this.#destination?.route.tokens.replayAccepted(replaced)
   }
 
   /** Whether the answer has to wait for a decision. */
@@ -362,7 +381,7 @@ export class Exchange implements UpstreamUser {
     if (this.#replaced !== null) {
       this.#replaced = null
       counters.replays.rejected++
-      return false
+      return this.#passFirstRejection(bytes.subarray(from, to))
     }
     const replayable = this.#isReplayable
     const answer = tokens.replace(token, this.#sentAt, { replayable, signal: this.#signal() })
@@ -404,13 +423,37 @@ export class Exchange implements UpstreamUser {
     this.#releaseToken()
     const upstream = this.#upstream
     this.#upstream = null
+    this.#keepFirstRejection(bytes)
     if (upstream !== null) {
-      const reusable = this.#answer.discard(bytes) && this.#client.reader.complete
-      if (reusable) this.#reuse(upstream)
+      if (this.#firstRejection !== null && !this.#lostUpstream && this.#answer.leavesUpstreamOpen)
+        this.#reuse(upstream)
       else upstream.destroy()
     }
+    this.#lostUpstream = false
     this.#hasWaited = true
     this.#connect(replacement, false)
+  }
+
+  #keepFirstRejection(bytes: Buffer): void {
+    if (!this.#client.reader.complete) return
+    const piece = this.#answer.start(bytes, 0, bytes.length)
+    if (piece === null || !this.#answer.isComplete) return
+    const { status, leavesClientOpen } = this.#answer
+    this.#firstRejection = { piece, status, leavesClientOpen }
+  }
+
+  /** Whether the first rejection is still at hand; if it was too long to keep, the second one passes. */
+  #passFirstRejection(second: Buffer): boolean {
+    const first = this.#firstRejection
+    if (first === null) return false
+    const upstream = this.#upstream
+    this.#upstream = null
+    if (upstream !== null && this.#answer.discard(second)) this.#reuse(upstream)
+    else upstream?.destroy()
+    this.#client.write(first.piece)
+    this.#end(first.status, null)
+    this.#client.answered(first.leavesClientOpen && this.#client.mayStayOpen)
+    return true
   }
 
   #startAnswer(bytes: Buffer, from: number, to: number): void {
@@ -465,13 +508,12 @@ export class Exchange implements UpstreamUser {
       return
     }
     const upstream = this.#upstream
-    if (this.#phase === 'answering' && this.#answer.endsWithConnection) {
+    if (this.#phase === 'answering' && this.#answer.endsWithUpstream) {
       this.#upstream = null
       upstream?.destroy()
       const rest = this.#answer.end()
       if (rest.length > 0) this.#client.write(rest)
-      this.#end(this.#answer.status, null)
-      this.#client.answered(false)
+      this.#finish(null)
       return
     }
     this.#upstream = null
@@ -519,6 +561,7 @@ export class Exchange implements UpstreamUser {
       return
     }
     this.#accepted(this.#token as HeldToken, 101)
+    this.#releaseToken()
     this.#phase = 'tunnelling'
     const client = this.#client
     client.write(headWith(this.#answer.switching(), bytes, from, to))
@@ -584,7 +627,8 @@ export class Exchange implements UpstreamUser {
     this.#replaced = null
     this.#tunnel = null
     this.#rejectedAnswer = null
-    this.#nextToken = null
+    this.#firstRejection = null
+    this.#chosenToken = null
     this.#lines = ''
     if (this.#unsent.length > 0) this.#unsent = []
     this.#queuedBytes = 0
@@ -599,7 +643,7 @@ export class Exchange implements UpstreamUser {
     if (status === null) return
     const durationMs = clock.monotonic() - this.#startedAt
     destination.counters.answered(methodLabel(this.#head.method), status, durationMs / 1000)
-    this.#context.recordCall(this.#head, destination, status, durationMs, code, this.#wasReplayed)
+    this.#context.recordCall(this.#head, destination.route.name, status, durationMs, code, this.#wasReplayed)
   }
 
   #releaseToken(): void {

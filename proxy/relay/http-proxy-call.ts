@@ -318,10 +318,7 @@ export class Call {
     // Without effect on a request whose exchange is over: its connection is in the pool again.
     for (const request of this.#upstreamRequests) request.destroy()
     this.#body.discard()
-    if (!this.request.complete && !this.request.socket.destroyed) {
-      const cancel = clock.after(LINGER_MS, () => this.request.socket.destroy())
-      this.request.once('close', cancel)
-    }
+    if (!this.request.complete) this.#linger()
     counters.inFlight--
     const durationMs = clock.monotonic() - this.#startedAt
     if (this.#route !== null && this.#status !== null) {
@@ -332,6 +329,18 @@ export class Call {
     if (options.accessLog === 'all' || (options.accessLog === 'errors' && this.#isError))
       this.#logCall(durationMs)
     this.#resolveDone()
+  }
+
+  /** Lets the rest of an upload run into nothing for a while: cutting it could take the answer from the caller. */
+  #linger(): void {
+    const { socket } = this.request
+    if (socket.destroyed) return
+    const cancel = this.#context.clock.after(LINGER_MS, () => socket.destroy())
+    socket.once('close', cancel)
+    this.request.once('end', () => {
+      cancel()
+      socket.removeListener('close', cancel)
+    })
   }
 
   /** Worth a line although not every call leaves one: the sidecar answered itself, the upstream failed, or no whole answer came. */

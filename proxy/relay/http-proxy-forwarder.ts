@@ -92,6 +92,8 @@ export function createHttpProxyForwarder(
       connections.close()
       for (const socket of callers) socket.destroy()
       await closed
+      // Closed already, this ends what node:http does every few seconds while it is not.
+      server.close()
     },
   }
 

@@ -25,9 +25,10 @@ export interface RelayContext {
   isDraining: boolean
   /** Called, while draining, when no call is under way any more. */
   onIdle: (() => void) | null
+  /** Leaves a line in the access log; `head` and `route` are null for what is not a call, or has no route. */
   recordCall(
-    head: RequestHead,
-    destination: Destination,
+    head: RequestHead | null,
+    route: string | null,
     status: number,
     durationMs: number,
     code: ProblemCode | null,
@@ -39,16 +40,16 @@ export interface RelayContext {
 export function callRecorder(options: ForwarderOptions, log: Log): RelayContext['recordCall'] {
   if (options.accessLog === 'off') return () => {}
   const logsAll = options.accessLog === 'all'
-  return (head, destination, status, durationMs, code, wasReplayed) => {
+  return (head, route, status, durationMs, code, replayed) => {
     if (!logsAll && code === null && status < 500) return
     log.info('call', {
-      route: destination.route.name,
-      method: head.method,
-      path: pathOf(head.target),
+      method: head === null ? null : head.method,
+      route,
+      path: head === null ? null : pathOf(head.target),
       status,
       duration_ms: Math.round(durationMs * 1000) / 1000,
-      ...(code === null ? {} : { code }),
-      ...(wasReplayed ? { replayed: true } : {}),
+      code,
+      replayed,
     })
   }
 }

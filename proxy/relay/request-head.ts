@@ -67,6 +67,8 @@ export class RequestHead implements CallHead {
   contentLength = 0
   /** A WebSocket handshake; every other upgrade is treated as an ordinary call. */
   isUpgrade = false
+  /** The caller waits to be told before it sends the body. */
+  expectsContinue = false
   /** The field lines that pass. */
   #passing = ''
 
@@ -111,6 +113,7 @@ export class RequestHead implements CallHead {
     this.origin = null
     this.secFetchSite = null
     this.callerKey = null
+    this.expectsContinue = false
     this.#asksUpgrade = false
     this.#transferEncodings = 0
     this.#isPlainlyChunked = false
@@ -151,8 +154,10 @@ export class RequestHead implements CallHead {
         this.#upgrade = joined(this.#upgrade, value)
         return false
       case EXPECT:
+        if (value.toLowerCase() !== '100-continue') return true
         // RFC 9110, section 10.1.1: an HTTP/1.0 caller does not know 100 (Continue).
-        return !this.http10
+        this.expectsContinue = !this.http10
+        return false
       case TRANSFER_ENCODING:
         this.#transferEncodings++
         this.#isPlainlyChunked = value.toLowerCase() === 'chunked'
