@@ -30,8 +30,13 @@ export type StoreConfig =
   | { readonly kind: 'file'; readonly path: string }
   /** `display` is the URL without its credentials. */
   | { readonly kind: 'redis'; readonly url: Secret; readonly display: string }
-  /** Namespace null: the one the pod runs in. */
-  | { readonly kind: 'kubernetes'; readonly namespace: string | null; readonly name: string }
+  /** Namespace null: the one the pod runs in. API server null: this is no pod. */
+  | {
+      readonly kind: 'kubernetes'
+      readonly namespace: string | null
+      readonly name: string
+      readonly apiServer: string | null
+    }
 
 /** What one token is minted with. */
 export interface CredentialConfig {

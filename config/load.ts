@@ -70,8 +70,18 @@ export function loadConfig({ env, readFile, homeDir }: LoadOptions): {
 
 function readStore(reader: SettingsReader, env: Environment, homeDir: string): StoreConfig {
   const location = reader.value('TOKEN_STORE')
+  if (location.kind === 'kubernetes') return { ...location, apiServer: apiServer(env) }
   if (location.kind !== 'file') return location
   return { kind: 'file', path: location.path ?? defaultTokenFile(reader, env, homeDir) }
+}
+
+/** The kubelet tells every container where the API server is. */
+function apiServer({
+  KUBERNETES_SERVICE_HOST: host = '',
+  KUBERNETES_SERVICE_PORT: port = '443',
+}: Environment): string | null {
+  if (host === '') return null
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 const TOKEN_FILE = 'token-sidecar/tokens.json'

@@ -58,7 +58,7 @@ const KNOWN_TOKEN_HEADERS = ['x-cleartax-auth-token', 'x-clear-auth-token']
 export async function startApp(parts: AppParts): Promise<App> {
   const { config, clock, log, ticker } = parts
   const startedAt = clock.now()
-  const medium = openMedium(config.store, parts)
+  const medium = await openMedium(config.store, parts)
   const managers = new Map(
     config.credentials.map((credential) => [credential.name, managerFor(credential, medium, parts)]),
   )

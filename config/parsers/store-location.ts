@@ -2,10 +2,11 @@ import { Secret } from '../../proxy/lib/secret.ts'
 import type { StoreConfig } from '../config.ts'
 import type { Parsed, Parser } from './parsed.ts'
 
-/** A `StoreConfig` whose file may still be the default one (path null). */
+/** What the text alone says of a `StoreConfig`: the file may still be the default one (path null), and the pod is not asked. */
 export type StoreLocation =
-  | Exclude<StoreConfig, { kind: 'file' }>
+  | Exclude<StoreConfig, { kind: 'file' | 'kubernetes' }>
   | { readonly kind: 'file'; readonly path: string | null }
+  | { readonly kind: 'kubernetes'; readonly namespace: string | null; readonly name: string }
 
 const FORM =
   'must be memory:, file:/path, redis://host:6379, rediss://host:6379, kubernetes:NAMESPACE/NAME or kubernetes: alone'

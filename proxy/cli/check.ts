@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Config, CredentialConfig } from '../../config/config.ts'
@@ -56,7 +57,13 @@ async function findings(config: Config): Promise<Finding[]> {
 
 async function checkStore(config: Config, credential: CredentialConfig): Promise<Finding> {
   const what = `token store ${config.store.kind} for credential ${credential.name}`
-  const medium = openMedium(config.store, { clock: systemClock, log: silentLog, id: randomUUID() })
+  const medium = await openMedium(config.store, {
+    clock: systemClock,
+    random: Math.random,
+    log: silentLog,
+    id: randomUUID(),
+    readFile: (path) => readFile(path, 'utf8'),
+  })
   try {
     const sealer = createSealer(credential.secret, credential.tokenUrl)
     const store = new EntryTokenStore(medium, sealer, systemClock, randomUUID())

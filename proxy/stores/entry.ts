@@ -33,6 +33,11 @@ export const emptyEntry: Entry = {
  */
 export interface EntryMedium {
   readonly kind: string
+  /**
+   * How far the medium's own clock was ahead of ours at the last operation, ms; absent for one that has none of its own.
+   * Instants are kept by that clock, so replicas whose clocks disagree still agree on when a token ends.
+   */
+  readonly clockOffsetMs?: number
   read(key: string, signal: AbortSignal): Promise<Entry>
   /**
    * Replaces the entry by what `change` makes of it, atomically: nobody else's change falls in between. `change` may be

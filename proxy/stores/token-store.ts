@@ -103,12 +103,14 @@ export class EntryTokenStore implements TokenStore {
   }
 
   #withToken(entry: Entry, token: Token): Entry {
-    return { ...entry, generation: token.generation, sealed: this.#sealer.seal(token) }
+    const kept = onOtherClock(token, this.#medium.clockOffsetMs ?? 0)
+    return { ...entry, generation: token.generation, sealed: this.#sealer.seal(kept) }
   }
 
   #state(entry: Entry): StoredState {
+    const kept = entry.sealed === '' ? null : this.#sealer.open(entry.sealed, entry.generation)
     return {
-      token: entry.sealed === '' ? null : this.#sealer.open(entry.sealed, entry.generation),
+      token: kept === null ? null : onOtherClock(kept, -(this.#medium.clockOffsetMs ?? 0)),
       requests: entry.requests,
       rotating: this.#heldByAnother(entry) && entry.lease?.announced === true,
     }
@@ -124,6 +126,13 @@ export class EntryTokenStore implements TokenStore {
     }
     return now - this.#observed.at < lease.durationMs
   }
+}
+
+/** The token's instants on a clock that is `aheadMs` ahead. */
+function onOtherClock(token: Token, aheadMs: number): Token {
+  if (aheadMs === 0) return token
+  const validTill = token.validTill === null ? null : token.validTill + aheadMs
+  return { ...token, validTill, mintedAt: token.mintedAt + aheadMs }
 }
 
 /**
