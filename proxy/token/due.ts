@@ -14,6 +14,8 @@ const LEAST_GAP_MS = 1_000
 const LONGEST_FOREIGN_PAUSE_MS = 5 * 60_000
 const LONGEST_REJECTION_PAUSE_MS = 60 * 60_000
 const DRAIN_UNREPLAYABLE_MS = 5_000
+/** Beside traffic that is accepted, the next calls tell whether a rejection was the endpoint's doing. */
+const CLEARED_WITHIN_MS = 250
 
 /** The earliest reason to get a newer token; null when the held one will do for ever. */
 export function nextDue(state: TokenState, at: Instant, policy: TokenPolicy): Due | null {
@@ -35,11 +37,17 @@ export function wanted(state: TokenState, at: Instant, policy: TokenPolicy): Min
 }
 
 /**
- * Whether the held token may be dead because a call came back rejected. A call that was sent later and accepted clears it:
- * then the rejecting endpoint is the problem (rule 4).
+ * Whether the held token may be dead because a call came back rejected. Only an accepted call that was sent after that
+ * clears it: then the rejecting endpoint is the problem (rule 4). Of calls under way together nobody knows which was judged
+ * first, and the token may have died between the two.
  */
 export function isSuspect(state: TokenState, at: Instant): boolean {
-  return state.rejectedSentAt !== null && at.acceptedSentAt <= state.rejectedSentAt
+  return state.rejectedAt !== null && at.acceptedSentAt <= state.rejectedAt
+}
+
+/** Suspect, and no call that was sent after a rejected one has been accepted. */
+export function isSurelySuspect(state: TokenState, at: Instant): boolean {
+  return state.surelyRejectedAt !== null && at.acceptedSentAt <= state.surelyRejectedAt
 }
 
 function reasons(state: TokenState, at: Instant, policy: TokenPolicy): Due[] {
@@ -56,7 +64,10 @@ function reasons(state: TokenState, at: Instant, policy: TokenPolicy): Due[] {
   }
   if (state.unknownSince !== null) due.push({ reason: 'unknown_outcome', at: open })
   if (isSuspect(state, at)) {
-    due.push({ reason: 'rejected', at: Math.max(open, rejectionMintFrom(state, policy)) })
+    const sure = isSurelySuspect(state, at)
+      ? at.mono
+      : Math.max(state.suspectSince, at.acceptedSentAt) + CLEARED_WITHIN_MS
+    due.push({ reason: 'rejected', at: Math.max(open, sure, rejectionMintFrom(state, policy)) })
   }
   if (state.scheduled) due.push({ reason: 'scheduled', at: paced })
   const refresh = refreshAt(token, policy.refreshLeadMs)

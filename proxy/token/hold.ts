@@ -1,5 +1,5 @@
 import type { ProblemCode } from '../lib/errors.ts'
-import { isSuspect, nextDue } from './due.ts'
+import { isSurelySuspect, isSuspect, nextDue } from './due.ts'
 import { budgetPauseMs } from './pacing.ts'
 import type { Instant, TokenPolicy, TokenState } from './state.ts'
 import { isUsable, refreshAt } from './token.ts'
@@ -50,7 +50,8 @@ function rotatingSince(state: TokenState, at: Instant, policy: TokenPolicy): num
   if (state.announcedAt !== null) return state.announcedAt
   if (isSuspect(state, at)) {
     const due = nextDue(state, at, policy)
-    if (phase.kind !== 'idle' || (due !== null && due.at <= at.mono)) return state.suspectSince
+    const asking = phase.kind !== 'idle' && isSurelySuspect(state, at)
+    if (asking || (due !== null && due.at <= at.mono)) return state.suspectSince
   }
   return null
 }

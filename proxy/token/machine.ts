@@ -1,5 +1,5 @@
 import { adopt } from './adoption.ts'
-import { isSuspect, nextDue, wanted } from './due.ts'
+import { isSurelySuspect, isSuspect, nextDue, rejectionMintFrom, wanted } from './due.ts'
 import { mintEnded } from './mint-ended.ts'
 import { backoffMs, utcDay } from './pacing.ts'
 import type { Action, Instant, TokenEvent, TokenPolicy, TokenState } from './state.ts'
@@ -59,7 +59,7 @@ export function step(before: TokenState, event: TokenEvent, at: Instant, policy:
       }
       break
     case 'rejected':
-      state = onRejected(state, event.sentAt, at, actions)
+      state = onRejected(state, event.sentAt, at, policy, actions)
       break
     case 'replay_accepted':
       state = onReplayAccepted(state, event.generation, actions)
@@ -153,18 +153,26 @@ function startReading(state: TokenState, actions: Action[]): TokenState {
   return { ...state, phase: { kind: 'reading' } }
 }
 
-function onRejected(state: TokenState, sentAt: number, at: Instant, actions: Action[]): TokenState {
+function onRejected(
+  state: TokenState,
+  sentAt: number,
+  at: Instant,
+  policy: TokenPolicy,
+  actions: Action[],
+): TokenState {
   const first = !isSuspect(state, at)
   const suspect: TokenState = {
     ...state,
-    rejectedSentAt: Math.max(sentAt, state.rejectedSentAt ?? sentAt),
+    rejectedAt: at.mono,
+    surelyRejectedAt: at.acceptedSentAt <= sentAt ? at.mono : state.surelyRejectedAt,
     suspectSince: first ? at.mono : state.suspectSince,
   }
-  if (!isSuspect(suspect, at)) return state
   if (first) {
+    // An endpoint that rejects every token, beside others that do not, makes this come and go with each call.
+    const acted = isSurelySuspect(suspect, at) && rejectionMintFrom(state, policy) <= at.mono
     actions.push({
       do: 'tell',
-      level: 'warn',
+      level: acted ? 'warn' : 'debug',
       event: 'token_suspect',
       fields: { generation: state.token?.generation },
     })

@@ -29,6 +29,7 @@ export interface TokenManagerParts extends SecretParts {
 /** `tick()` comes each second; only what falls due before the next one gets a timer, so none is ever long (rule 11). */
 const TICK_MS = 1_000
 const DRAIN_POLL_MS = 10
+const CLEARED_POLL_MS = 20
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
@@ -189,7 +190,8 @@ export class TokenManager implements TokenSource {
     const held = this.#held
     if (held !== null && call.rejected === held) {
       // Cleared meanwhile, or no replacement can come in time: the upstream's own answer goes to the caller.
-      if (!isSuspect(this.#state, at) || at.mono >= call.deadline) return { token: null }
+      const rejectedAt = call.deadline - policy.holdTimeoutMs
+      if (held.acceptedSentAt > rejectedAt || at.mono >= call.deadline) return { token: null }
       const doubtful = held.acceptedSentAt < 0 && this.#state.rejectionStreak > 0
       return isHopeless(this.#state, at, policy, doubtful ? at.mono : call.deadline) ? { token: null } : null
     }
@@ -266,6 +268,8 @@ export class TokenManager implements TokenSource {
     else if (phase.kind === 'draining') times.push(phase.until, at.mono + DRAIN_POLL_MS)
     if (this.#waiting.size > 0) {
       times.push(this.#waiting.nextDeadline())
+      // Calls that are accepted clear a token without an event: the data plane writes a number.
+      if (isSuspect(this.#state, at)) times.push(at.mono + CLEARED_POLL_MS)
       for (const until of [this.#holds.replayable, this.#holds.unreplayable])
         if (until > at.mono) times.push(until)
       if (token !== null && token.validTill !== null)

@@ -58,8 +58,7 @@ function afterMint(state: TokenState, token: Token, reason: MintReason, at: Inst
         pause: { until: at.mono + growing(state.failures + 1, SECOND_MS, MINUTE_MS), why: 'failed' },
       }
     : fresh
-  const forRejection =
-    reason === 'rejected' || (reason === 'unknown_outcome' && state.rejectedSentAt !== null)
+  const forRejection = reason === 'rejected' || (reason === 'unknown_outcome' && state.rejectedAt !== null)
   if (!forRejection) {
     // It lived its life to a planned end: nobody else is minting now.
     return reason === 'refresh' || reason === 'scheduled'

@@ -72,8 +72,10 @@ export interface TokenState {
   readonly phase: Phase
   readonly asked: boolean
   readonly scheduled: boolean
-  /** When the latest call that was rejected with the held token had been sent; null = no suspicion. */
-  readonly rejectedSentAt: number | null
+  /** When the latest rejection of the held token came back; null = no suspicion. */
+  readonly rejectedAt: number | null
+  /** The same of rejections that no accepted call speaks against: none was sent later. */
+  readonly surelyRejectedAt: number | null
   /** When that suspicion arose. */
   readonly suspectSince: number
   /** When the first mint with an unknown outcome ended, while none has succeeded since. */
@@ -149,7 +151,8 @@ export const initialState: TokenState = {
   phase: { kind: 'idle' },
   asked: false,
   scheduled: false,
-  rejectedSentAt: null,
+  rejectedAt: null,
+  surelyRejectedAt: null,
   suspectSince: 0,
   unknownSince: null,
   announcedAt: null,

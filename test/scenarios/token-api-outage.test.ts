@@ -16,8 +16,8 @@ import {
 } from './setup.ts'
 
 /** Refreshed at half its life, so that an outage has time to come and go while the token lives. */
-const halfway = { tokenLifeMs: 20_000, validTillSpelling: 'fraction', tokenPort: 0 } as const
-const REFRESH_LEAD = '10s'
+const halfway = { tokenLifeMs: 14_000, validTillSpelling: 'fraction', tokenPort: 0 } as const
+const REFRESH_LEAD = '7s'
 
 const outages: readonly { readonly name: string; readonly fault: TokenFault; readonly code: string }[] = [
   { name: 'refuses connections', fault: { api: 'token', kind: 'refuse' }, code: 'mint_unreachable' },
@@ -26,15 +26,15 @@ const outages: readonly { readonly name: string; readonly fault: TokenFault; rea
   { name: 'resets connections', fault: { api: 'token', kind: 'reset' }, code: 'mint_reset' },
 ]
 
-describe('a token API that is out of order while the token lives', { concurrency: 2 }, () => {
+describe('a token API that is out of order while the token lives', { concurrency: 4 }, () => {
   for (const { name, fault, code } of outages) {
     it(`fails no call while it ${name}, backs off, and rotates when that is over`, async (test) => {
       const sandbox = await sandboxFor(test, halfway)
       const sidecar = await startSidecar(test, settingsFor(sandbox, { REFRESH_LEAD }))
       await sidecar.ready()
       sandbox.faults.add(fault)
-      const load = startRecordedLoad(test, { urls: [sidecar.url], parallel: 10 })
-      await eventually('three failed attempts', () => sidecar.lines('mint_failed').length >= 3)
+      const load = startRecordedLoad(test, { urls: [sidecar.url], parallel: 5, pauseMs: 20 })
+      await eventually('failed attempts', () => sidecar.lines('mint_failed').length >= 2)
       await load.more(50)
       assert.equal((await sidecar.ask('/readyz')).status, 200)
       await sandbox.faults.clear()
