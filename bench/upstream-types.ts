@@ -1,0 +1,16 @@
+/** Where the upstream listens; 0 where it does not, for want of certificates. */
+export interface UpstreamPorts {
+  readonly plain: number
+  readonly tls: number
+  /** TLS with a certificate of a CA that no contestant is given. */
+  readonly untrusted: number
+}
+
+/** What the upstream saw of a request to `/verify`. */
+export interface Arrived {
+  /** Counts the upstream's connections, so that two requests on one can be told. */
+  readonly connection: number
+  /** Of each token field's value. Hashed, since token-sidecar masks a token that an answer echoes. */
+  readonly tokenSha256s: readonly string[]
+  readonly bodySha256: string
+}
