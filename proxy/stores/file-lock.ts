@@ -81,8 +81,9 @@ export class FileLock {
 
   /** The owner of the draft, or null when it is somebody else's turn. */
   async #move(own: string, name: string): Promise<number | null> {
+    await mkdir(own, { recursive: true, mode: 0o700 })
     try {
-      const uid = await makeDraft(own, name)
+      const uid = await makeDraft(join(own, name))
       await rename(own, join(this.#directory, HELD))
       return uid
     } catch (error) {
@@ -137,9 +138,9 @@ export class FileLock {
   }
 }
 
-async function makeDraft(own: string, name: string): Promise<number> {
-  await mkdir(own, { recursive: true, mode: 0o700 })
-  const draft = await open(join(own, name), 'a', 0o600)
+/** Makes an empty file and tells whose it is. */
+async function makeDraft(path: string): Promise<number> {
+  const draft = await open(path, 'a', 0o600)
   try {
     return (await draft.stat()).uid
   } finally {

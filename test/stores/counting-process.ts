@@ -1,0 +1,12 @@
+import { systemClock } from '../../proxy/lib/clock.ts'
+import { silentLog } from '../../proxy/lib/log.ts'
+import { FileMedium } from '../../proxy/stores/file.ts'
+
+/** A process that adds one to the epoch of an entry, `times` times, and prints a dot for each that was acknowledged. */
+const [path = '', id = '', times = '0'] = process.argv.slice(2)
+const medium = new FileMedium({ path, id, clock: systemClock, log: silentLog })
+for (let time = 0; time < Number(times); time++) {
+  await medium.update('key', (entry) => ({ ...entry, epoch: entry.epoch + 1 }), AbortSignal.timeout(10_000))
+  process.stdout.write('.')
+}
+await medium.close()
