@@ -4,6 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { loadConfig } from '../../config/load.ts'
 import { startSandbox } from '../../sandbox/server.ts'
 import { startApp } from '../app.ts'
+import { deadline } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { ExitError } from '../lib/errors.ts'
 import type { Log, LogFields } from '../lib/log.ts'
@@ -47,7 +48,7 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
     log: narrator(edge),
     quit: () => {},
   })
-  const end = limitMs === null ? edge.stopped : AbortSignal.any([edge.stopped, AbortSignal.timeout(limitMs)])
+  const end = limitMs === null ? edge.stopped : deadline(systemClock, limitMs, edge.stopped).signal
   edge.out(introduction(sandbox.url, app.url, app.opsUrl))
   const tally = await callUntil(end, app.url, edge)
   edge.out(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { startApp } from '../app.ts'
+import { aborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { cronTicker } from '../lib/ticker.ts'
 import { createLogger } from '../ops/logger.ts'
@@ -29,13 +30,6 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
     log,
     quit: () => quit.abort(),
   })
-  await aborted(AbortSignal.any([edge.stopped, quit.signal]))
+  await Promise.race([aborted(edge.stopped), aborted(quit.signal)])
   await app.stop()
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
