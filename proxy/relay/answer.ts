@@ -95,7 +95,6 @@ export class Answer {
     this.#unchunks = head.framing === 'chunked' && request.http10
     this.#chunks = head.framing === 'until_close' && !request.http10
     this.#mask = null
-    if (this.#context.options.maskToken && head.framing !== 'none') this.#startMask()
     // A refused upgrade ends the connection: the caller may have sent what was meant for the tunnel.
     this.leavesClientOpen =
       this.#client.mayStayOpen &&
@@ -106,12 +105,17 @@ export class Answer {
     if (!this.leavesClientOpen) connection += 'Connection: close\r\n'
     else if (request.http10) connection += 'Connection: keep-alive\r\n'
     this.#reader?.beginBody(head.framing, head.contentLength)
-    return this.#read(this.#masked(head.forwarded(connection)), bytes, from, to)
+    const end = this.#readBody(bytes, from, to)
+    if (end < 0) return null
+    const text = head.forwarded(connection)
+    if (!this.#context.options.maskToken) return this.#pass(text, bytes, from, end)
+    return this.#unmaskedWhole(text, bytes, from, end) ?? this.#passMasked(text, bytes, from, end)
   }
 
   /** More of the body; null when it is not valid. */
   more(bytes: Buffer, from: number, to: number): Piece | null {
-    return this.#read('', bytes, from, to)
+    const end = this.#readBody(bytes, from, to)
+    return end < 0 ? null : this.#pass('', bytes, from, end)
   }
 
   /** The upstream has closed the connection, which ends a body of unknown length: what is still to be written. */
@@ -131,16 +135,41 @@ export class Answer {
     return reader.complete && reader.fault === null && this.leavesUpstreamOpen
   }
 
-  #read(head: string, bytes: Buffer, from: number, to: number): Piece | null {
+  /** Where the body ends in `bytes`; -1 when it is not valid. */
+  #readBody(bytes: Buffer, from: number, to: number): number {
     const reader = this.#reader as MessageReader
     const end = reader.readBody(bytes, from, to)
-    if (reader.fault !== null) return null
+    if (reader.fault !== null) return -1
     this.isComplete = reader.complete
     if (end < to) this.#hasExcess = true
+    return end
+  }
+
+  /**
+   * An answer that came in one read, as most do, is searched for the token as the text it is written as, head and body at
+   * once. Null: the token is there, or could be and must be looked for with more care (across chunks, or in what is to come).
+   */
+  #unmaskedWhole(head: string, bytes: Buffer, from: number, end: number): Piece | null {
+    const reader = this.#reader as MessageReader
+    if (!reader.complete || this.#unchunks || reader.data.length > 2) return null
+    const whole = headWith(head, bytes, from, end)
+    return typeof whole === 'string' && this.#masked(whole) === whole ? whole : null
+  }
+
+  #passMasked(head: string, bytes: Buffer, from: number, end: number): Piece {
+    const { contentType, contentEncoding, framing } = this.#head
+    if (framing !== 'none' && isMaskable(contentType, contentEncoding)) {
+      this.#mask = new AnswerMask((this.#destination as Destination).maskedBytes(this.#token as HeldToken))
+    }
+    return this.#pass(this.#masked(head), bytes, from, end)
+  }
+
+  #pass(head: string, bytes: Buffer, from: number, end: number): Piece {
     if (this.#unchunks) return this.#withoutChunks(head, bytes)
     const mask = this.#mask
     if (mask === null) return this.#framed(head, bytes, from, end)
-    const passing = mask.write(bytes, from, end, this.#searched(reader, from, end), reader.complete)
+    const spans = this.#searched(this.#reader as MessageReader, from, end)
+    const passing = mask.write(bytes, from, end, spans, this.isComplete)
     return this.#framed(head, passing, 0, passing.length)
   }
 
@@ -170,12 +199,6 @@ export class Answer {
     if (reader.trailerStart < 0) return reader.data
     this.#hasTrailers = true
     return [...reader.data, reader.trailerStart, end]
-  }
-
-  #startMask(): void {
-    const { contentType, contentEncoding } = this.#head
-    if (!isMaskable(contentType, contentEncoding)) return
-    this.#mask = new AnswerMask((this.#destination as Destination).maskedBytes(this.#token as HeldToken))
   }
 
   #masked(head: string): string {

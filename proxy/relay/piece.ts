@@ -7,15 +7,23 @@ export type Piece = string | Buffer
  */
 const STRING_LIMIT_BYTES = 8192
 
+/** The bytes as text, one character for each. */
+export function latin1(bytes: Buffer, from: number, to: number): string {
+  return (bytes as Latin1Sliced).latin1Slice(from, to)
+}
+
+/** What `toString('latin1')` comes down to; Node has had it since version 0.x, its types have not. */
+type Latin1Sliced = Buffer & { latin1Slice(from: number, to: number): string }
+
 /** The bytes as a piece of their own. */
 export function pieceOf(bytes: Buffer, from: number, to: number): Piece {
-  return to - from <= STRING_LIMIT_BYTES ? bytes.toString('latin1', from, to) : copyOf(bytes, from, to)
+  return to - from <= STRING_LIMIT_BYTES ? latin1(bytes, from, to) : copyOf(bytes, from, to)
 }
 
 /** Head and beginning of a body as one piece, so that they leave in one system call. */
 export function headWith(head: string, bytes: Buffer, from: number, to: number): Piece {
   if (from === to) return head
-  if (to - from <= STRING_LIMIT_BYTES) return head + bytes.toString('latin1', from, to)
+  if (to - from <= STRING_LIMIT_BYTES) return head + latin1(bytes, from, to)
   const whole = Buffer.allocUnsafeSlow(head.length + to - from)
   whole.write(head, 'latin1')
   bytes.copy(whole, head.length, from, to)

@@ -4,6 +4,7 @@ import { CALLER_KEY_HEADER, type CallHead } from './admission.ts'
 import { FieldTable, listMembers, trimmed } from './field-table.ts'
 import type { Route } from './forwarder.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
+import { latin1 } from './piece.ts'
 
 const HOST = 1
 const CONNECTION = 2
@@ -86,7 +87,7 @@ export class RequestHead implements CallHead {
 
   /** Takes the head over from the reader. False: it is not a request that may be forwarded (400). */
   read(reader: MessageReader): boolean {
-    const text = reader.head.toString('latin1', reader.headStart, reader.headEnd)
+    const text = latin1(reader.head, reader.headStart, reader.headEnd)
     this.method = reader.method
     this.target = text.slice(reader.urlStart - reader.headStart, reader.urlEnd - reader.headStart)
     this.http10 = reader.minorVersion === 0

@@ -1,5 +1,6 @@
 import { FieldTable, listMembers, trimmed } from './field-table.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
+import { latin1 } from './piece.ts'
 
 const CONNECTION = 1
 const HOP_BY_HOP = 2
@@ -58,7 +59,7 @@ export class ResponseHead {
    * the caller does not understand them. False: not an answer that can be passed on (502).
    */
   read(reader: MessageReader, method: string, toHttp10: boolean, rewrite: LocationRewrite): boolean {
-    const text = reader.head.toString('latin1', reader.headStart, reader.headEnd)
+    const text = latin1(reader.head, reader.headStart, reader.headEnd)
     this.status = reader.status
     this.keepAlive = reader.keepAlive
     this.#nominated = null
