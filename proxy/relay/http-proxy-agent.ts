@@ -1,6 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
+import { tlsOptions } from '../lib/tls.ts'
 import type { TrafficCounters } from './counters.ts'
 import type { UpstreamTls } from './forwarder.ts'
 
@@ -21,11 +22,8 @@ export interface UpstreamConnections {
 export function createUpstreamConnections(tls: UpstreamTls, counters: TrafficCounters): UpstreamConnections {
   const idle = new Map<Duplex, () => void>()
   const active = new Set<Duplex>()
-  const secure = {
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
-  }
+  // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED would otherwise decide.
+  const secure = { ...tlsOptions(tls), rejectUnauthorized: true }
   const pool = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_TIMEOUT_MS } as const
   const agents = {
     'http:': { pooled: watched(new http.Agent(pool)), fresh: new http.Agent() },

@@ -16,6 +16,8 @@ export interface AnswerTerms {
   readonly host: string | null
   /** Null: nothing is masked. */
   readonly mask: TokenMask | null
+  /** Whether the caller can be given trailers. */
+  readonly hasTrailers: boolean
   /** Whether the caller's connection ends with this answer. */
   readonly isLast: boolean
   /** Called whenever the answer moves on. */
@@ -40,6 +42,9 @@ export function answerHead(
     host: terms.host,
     mask: terms.mask,
   })
+  // Node refuses the announcement of trailers on an answer that cannot have any.
+  const hasTrailers = terms.hasTrailers && coding !== null && status !== 204 && status !== 304
+  if (!hasTrailers) removeField(fields, 'trailer')
   const reason = message.statusMessage ?? ''
   return { reason: terms.mask === null ? reason : terms.mask.head(reason), fields }
 }
@@ -82,4 +87,10 @@ export function passAnswer(message: IncomingMessage, response: ServerResponse, t
   message.once('close', () => {
     if (!message.complete) terms.onTruncated()
   })
+}
+
+function removeField(fields: string[], name: string): void {
+  for (let at = fields.length - 2; at >= 0; at -= 2) {
+    if (fields[at]?.toLowerCase() === name) fields.splice(at, 2)
+  }
 }

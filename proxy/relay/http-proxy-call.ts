@@ -1,19 +1,19 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../lib/clock.ts'
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import type { HeldToken, Waiting } from '../token/source.ts'
+import type { HeldToken } from '../token/source.ts'
 import { type Admission, type Admitted, CALLER_KEY_HEADER, type CallHead } from './admission.ts'
 import type { TrafficCounters } from './counters.ts'
 import { answerTrailers, countOf, joinedValue, maskOf, type RequestFields } from './forwarded-headers.ts'
 import type { ForwarderOptions, Route } from './forwarder.ts'
 import { type AnswerTerms, answerHead, passAnswer } from './http-proxy-answer.ts'
-import { type Exchange, StaleConnectionError, type UpstreamAnswer } from './http-proxy-exchange.ts'
+import type { Exchange, UpstreamAnswer } from './http-proxy-exchange.ts'
+import { type Answer, Sending } from './http-proxy-sending.ts'
 import { joinTunnel } from './http-proxy-tunnel.ts'
-import { KeptBody, type ReplayMemory } from './kept-body.ts'
+import type { ReplayMemory } from './kept-body.ts'
 import { pathOf } from './path.ts'
 import { problemFor } from './problem.ts'
-import { type SilenceWatch, watchSilence } from './silence.ts'
 
 /** What all calls of one forwarder share. */
 export interface CallContext {
@@ -29,38 +29,28 @@ export interface CallContext {
 }
 
 /** How long the rest of an upload may run into nothing after the answer, so that the caller gets to read that. */
-const LINGER_MS = 5_000
+export const LINGER_MS = 5_000
 
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-const COUNTED_METHODS: ReadonlySet<string> = new Set([...IDEMPOTENT, 'POST', 'PATCH', 'TRACE', 'CONNECT'])
+/** The methods of RFC 9110; others are counted together, or a caller could make up metrics without end. */
+const COUNTED_METHODS: ReadonlySet<string> = new Set(
+  'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH'.split(' '),
+)
 
-interface Answer extends UpstreamAnswer {
-  readonly token: HeldToken
-  /** Monotonic ms. */
-  readonly sentAt: number
-  readonly status: number
-}
-
-/** One call: token, send, judge, then pass on or send again. */
+/** The caller's side of one call: admitted, given a token, answered, counted. */
 export class Call {
   readonly request: IncomingMessage
   /** Resolves when the caller has its answer or has left. */
   readonly done: Promise<void>
   readonly #context: CallContext
   readonly #response: ServerResponse
-  readonly #isUpgrade: boolean
+  readonly #sending: Sending
   readonly #startedAt: number
-  readonly #body: KeptBody
-  readonly #left = new AbortController()
-  readonly #upstreamRequests: ClientRequest[] = []
   #route: Route | null = null
-  #watch: SilenceWatch | null = null
-  /** The token on its way upstream, until the verdict. */
-  #carried: HeldToken | null = null
   #status: number | null = null
   #code: ProblemCode | null = null
-  #replayed = false
   #awaitsContinue: boolean
+  /** Nothing more can be read from the caller's connection. */
+  #isBroken = false
   #isOver = false
   #resolveDone: () => void = () => {}
 
@@ -68,17 +58,15 @@ export class Call {
     this.#context = context
     this.request = request
     this.#response = response
-    this.#isUpgrade = isUpgrade
     this.#startedAt = context.clock.monotonic()
     this.#awaitsContinue = request.httpVersionMinor > 0 && /100-continue/i.test(request.headers.expect ?? '')
-    this.#body = new KeptBody(request, {
-      declaredBytes: declaredBytes(request),
-      limitBytes: context.options.replayBodyLimitBytes,
-      memory: context.memory,
-      onLost: () => {
-        if (this.#carried !== null) this.#carried.unreplayableInFlight++
+    this.#sending = new Sending(context, request, isUpgrade, {
+      onSilence: (code) => this.fail(code),
+      onBodyWanted: () => {
+        if (this.#awaitsContinue) response.writeContinue()
+        this.#awaitsContinue = false
       },
-      onProgress: () => this.#watch?.touch(),
+      onInformation: (status, rawHeaders, token) => this.#passHints(status, rawHeaders, token),
     })
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve
@@ -97,11 +85,12 @@ export class Call {
   async run(takeEarlyBytes: () => Buffer): Promise<void> {
     try {
       const admitted = this.#admitted()
-      this.#route = admitted.route
-      const token = admitted.route.tokens.peek(this.#isReplayable) ?? (await this.#heldToken(admitted.route))
-      const answer = await this.#judged(admitted, token)
-      if (answer.tunnel === null) this.#pass(answer, admitted.route)
-      else this.#switch(answer, admitted.route, answer.tunnel, takeEarlyBytes())
+      const { route } = admitted
+      this.#route = route
+      const token = route.tokens.peek(this.#sending.isReplayable) ?? (await this.#heldToken(route))
+      const answer = await this.#sending.answer(admitted, token)
+      if (answer.tunnel === null) this.#pass(answer, route)
+      else this.#switch(answer, route, answer.tunnel, takeEarlyBytes())
     } catch (error) {
       this.#answerProblem(error)
     }
@@ -109,13 +98,9 @@ export class Call {
 
   /** Ends the call with a problem; when the answer is already under way, by cutting it short. */
   fail(code: ProblemCode): void {
-    if (this.#response.headersSent) {
-      this.#cut()
-      return
-    }
-    const problem = new ProblemError(code)
-    this.#left.abort(problem)
-    for (const request of this.#upstreamRequests) request.destroy(problem)
+    this.#isBroken ||= !this.request.complete
+    if (this.#response.headersSent) this.#cut()
+    else this.#sending.abort(new ProblemError(code))
   }
 
   #admitted(): Admitted {
@@ -130,101 +115,13 @@ export class Call {
     return admitted
   }
 
-  /** Whether it is certain before sending that the call can be sent again: not for a body of unknown length. */
-  get #isReplayable(): boolean {
-    return this.#body.isKept && declaredBytes(this.request) !== null
-  }
-
   async #heldToken(route: Route): Promise<HeldToken> {
     this.#context.counters.held++
     try {
-      return await route.tokens.current(this.#waiting(this.#isReplayable))
+      return await route.tokens.current(this.#sending.waiting(this.#sending.isReplayable))
     } finally {
       this.#context.counters.held--
     }
-  }
-
-  #waiting(replayable: boolean): Waiting {
-    return { replayable, signal: this.#left.signal }
-  }
-
-  /** The answer to pass on: that of the first sending, or that of the one replay when it was accepted. */
-  async #judged(admitted: Admitted, token: HeldToken): Promise<Answer> {
-    const { counters, options } = this.#context
-    const { tokens } = admitted.route
-    const first = await this.#send(admitted, token)
-    if (!options.rejectedStatus.has(first.status)) return first
-    this.#watch?.stop()
-    const replayable = this.#body.isKept
-    const replacing = tokens.replace(token, first.sentAt, this.#waiting(replayable)).catch(() => null)
-    // Told, but not waited for, when nothing could be done with the answer.
-    const replacement = replayable ? await replacing : null
-    this.#left.signal.throwIfAborted()
-    // The rest of an upload may have outgrown the limits during the wait.
-    if (!this.#body.isKept) counters.unreplayable++
-    if (replacement === null || !this.#body.isKept) return first
-
-    this.#replayed = true
-    const second = await this.#send(admitted, replacement).catch((error: unknown) => {
-      counters.replays.failed++
-      throw error
-    })
-    if (options.rejectedStatus.has(second.status)) {
-      counters.replays.rejected++
-      tokens.replace(replacement, second.sentAt, this.#waiting(false)).catch(() => null)
-      second.message.resume()
-      return first
-    }
-    counters.replays.accepted++
-    tokens.replayAccepted(token)
-    first.message.resume()
-    return second
-  }
-
-  /** Sends the call with a token; a second time only when a pooled connection had died unseen and the method allows it. */
-  async #send(admitted: Admitted, token: HeldToken): Promise<Answer> {
-    this.#carried = token
-    token.inFlight++
-    if (!this.#body.isKept) token.unreplayableInFlight++
-    try {
-      return await this.#sendOn(admitted, token, true).catch((error: unknown) => {
-        const isRepeatable = IDEMPOTENT.has(this.request.method ?? '') && this.#body.isKept
-        if (!(error instanceof StaleConnectionError) || !isRepeatable) throw error
-        return this.#sendOn(admitted, token, false)
-      })
-    } finally {
-      this.#carried = null
-      token.inFlight--
-      if (!this.#body.isKept) token.unreplayableInFlight--
-    }
-  }
-
-  async #sendOn({ route, target }: Admitted, token: HeldToken, pooled: boolean): Promise<Answer> {
-    this.#left.signal.throwIfAborted()
-    const { clock, exchange, fields, options } = this.#context
-    if (this.#awaitsContinue && !this.#body.isComplete) this.#response.writeContinue()
-    this.#awaitsContinue = false
-    const sentAt = clock.monotonic()
-    this.#watchUpstream()
-    const answer = await exchange({
-      upstream: route.upstream,
-      method: this.request.method ?? '',
-      target,
-      header: fields.header(this.request.rawHeaders, route, token, this.#isUpgrade),
-      body: this.#isUpgrade ? null : this.#body.open(),
-      hasBody: declaredBytes(this.request) !== 0,
-      trailers: () => fields.trailers(this.request.rawTrailers),
-      pooled,
-      onRequest: (request) => {
-        this.#upstreamRequests.push(request)
-        if (this.#left.signal.aborted) request.destroy(this.#left.signal.reason as Error)
-      },
-      onInformation: (status, rawHeaders) => this.#passHints(status, rawHeaders, token),
-    })
-    this.#watch?.touch()
-    const status = answer.message.statusCode ?? 0
-    if (!options.rejectedStatus.has(status)) token.acceptedSentAt = Math.max(token.acceptedSentAt, sentAt)
-    return { ...answer, token, sentAt, status }
   }
 
   /** 103 is the one interim answer Node can write; others are left out, which RFC 9110 section 15.2 lets a caller expect. */
@@ -249,14 +146,15 @@ export class Call {
       route,
       host: this.request.headers.host ?? null,
       mask: this.#maskOf(token),
+      hasTrailers: this.request.method !== 'HEAD' && this.request.httpVersionMinor > 0,
       isLast: this.#context.isDraining(),
-      onProgress: () => this.#watch?.touch(),
+      onProgress: () => this.#sending.touch(),
       onTruncated: () => this.#cut(),
     }
   }
 
   #pass(answer: Answer, route: Route): void {
-    this.#watchUpstream()
+    this.#sending.watch()
     passAnswer(answer.message, this.#response, this.#answerTerms(answer, route))
     this.#status = answer.status
   }
@@ -264,7 +162,7 @@ export class Call {
   #switch(answer: Answer, route: Route, tunnel: NonNullable<UpstreamAnswer['tunnel']>, early: Buffer): void {
     const { reason, fields } = answerHead(answer.message, this.#answerTerms(answer, route))
     const caller = this.request.socket
-    this.#watch?.stop()
+    this.#sending.unwatch()
     this.#status = answer.status
     this.#response.detachSocket(caller)
     const lines = [`HTTP/1.1 101 ${reason}`, 'connection: Upgrade', 'upgrade: websocket']
@@ -288,18 +186,9 @@ export class Call {
     }
     const { status, reason, headers, body } = problemFor(problem.code, problem.retryAfterS)
     this.#status = status
-    const isLast = this.#context.isDraining() || problem.code === 'request_invalid'
+    const isLast = this.#context.isDraining() || this.#isBroken
     this.#response.writeHead(status, reason, [...headers.flat(), ...(isLast ? ['connection', 'close'] : [])])
     this.#response.end(this.request.method === 'HEAD' ? undefined : body)
-  }
-
-  #watchUpstream(): void {
-    this.#watch?.stop()
-    const { clock, options } = this.#context
-    this.#watch = watchSilence(clock, options.upstreamTimeoutMs, () => {
-      const isUpstreamSlow = this.#upstreamRequests.at(-1)?.writableNeedDrain === true
-      this.fail(this.#body.isComplete || isUpstreamSlow ? 'upstream_timeout' : 'request_timeout')
-    })
   }
 
   /** Ends the caller's connection so that it notices: a body that ends with the connection is whole only after a FIN. */
@@ -313,11 +202,7 @@ export class Call {
     if (this.#isOver) return
     this.#isOver = true
     const { clock, counters, options } = this.#context
-    this.#left.abort(new ProblemError('request_invalid', { detail: 'the caller left' }))
-    this.#watch?.stop()
-    // Without effect on a request whose exchange is over: its connection is in the pool again.
-    for (const request of this.#upstreamRequests) request.destroy()
-    this.#body.discard()
+    this.#sending.end()
     if (!this.request.complete) this.#linger()
     counters.inFlight--
     const durationMs = clock.monotonic() - this.#startedAt
@@ -345,9 +230,8 @@ export class Call {
 
   /** Worth a line although not every call leaves one: the sidecar answered itself, the upstream failed, or no whole answer came. */
   get #isError(): boolean {
-    return (
-      this.#code !== null || this.#status === null || this.#status >= 500 || !this.#response.writableEnded
-    )
+    if (this.#code !== null || this.#status === null || this.#status >= 500) return true
+    return this.#status !== 101 && !this.#response.writableEnded
   }
 
   #logCall(durationMs: number): void {
@@ -358,7 +242,7 @@ export class Call {
       status: this.#status,
       duration_ms: Math.round(durationMs * 1000) / 1000,
       code: this.#code,
-      replayed: this.#replayed,
+      replayed: this.#sending.replayed,
     })
   }
 }
@@ -376,9 +260,4 @@ export function headOf(request: IncomingMessage): CallHead {
     callerKey: joinedValue(fields, CALLER_KEY_HEADER),
     http10: request.httpVersionMinor === 0,
   }
-}
-
-/** Length of the body by its head: 0 when there is none, null when it is chunked. */
-function declaredBytes({ headers }: IncomingMessage): number | null {
-  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : null
 }

@@ -9,7 +9,7 @@ import { TrafficCounters } from './counters.ts'
 import { createRequestFields } from './forwarded-headers.ts'
 import type { Forwarder, ForwarderOptions } from './forwarder.ts'
 import { createUpstreamConnections } from './http-proxy-agent.ts'
-import { Call, type CallContext, headOf } from './http-proxy-call.ts'
+import { Call, type CallContext, headOf, LINGER_MS } from './http-proxy-call.ts'
 import { createExchange } from './http-proxy-exchange.ts'
 import { collectEarlyBytes } from './http-proxy-tunnel.ts'
 import { ReplayMemory } from './kept-body.ts'
@@ -20,9 +20,6 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
 /** How long a connection may take over the head of a request. */
 const HEAD_TIMEOUT_MS = 30_000
-
-/** How long a refused caller may go on sending, so that it gets to read the answer. */
-const LINGER_MS = 5_000
 
 /**
  * The engine on the http-proxy package and node:http. The relay is faster; this one is kept as its yardstick and as the

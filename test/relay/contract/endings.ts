@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
+import { testTls } from '../../sandbox/tls-fixture.ts'
 import { IncompleteMessage } from '../../support/byte-reader.ts'
 import { RawUpstream } from '../../support/raw-upstream.ts'
 import { heldToken, ScriptedTokens } from '../../support/token-source.ts'
@@ -161,6 +164,23 @@ export function endingCases({ check, start }: Suite): void {
     })
     assert.equal((await world.call('GET', '/')).text, 'slow!')
   })
+
+  check(
+    'tls',
+    'an upstream over TLS is reached when its certificate is trusted, and only then',
+    async (t) => {
+      const server = createTlsServer(testTls, (_, response) => response.end('secure')).listen(0, 'localhost')
+      await once(server, 'listening')
+      t.after(() => server.close())
+      const route = { upstream: new URL(`https://localhost:${(server.address() as { port: number }).port}`) }
+      const none = { ca: undefined, cert: undefined, key: undefined }
+      const world = await start(t, { route, options: { upstreamTls: { ...none, ca: testTls.cert } } })
+      assert.equal((await world.call('GET', '/')).text, 'secure')
+      assert.equal((await world.call('GET', '/')).text, 'secure')
+      const distrusting = await start(t, { route, options: { upstreamTls: none } })
+      assertProblem(await distrusting.call('GET', '/'), 'upstream_unreachable')
+    },
+  )
 
   check('no-name', 'an upstream whose name does not resolve is unreachable', async (t) => {
     const other = await new RawUpstream().listen()

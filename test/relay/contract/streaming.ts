@@ -235,6 +235,24 @@ export function streamingCases({ check, start }: Suite): void {
     assert.equal((await client.call(world.message('GET', '/'))).text, 'ok')
   })
 
+  check('trailers-none', 'announced trailers do no harm to an answer that cannot have any', async (t) => {
+    const world = await start(t, {
+      script: (request) => {
+        if (request.target === '/length') answer(request, 200, ['Trailer: X-Sum'], 'ok')
+        else if (request.method === 'HEAD') {
+          request.socket.write('HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
+        } else {
+          const head = 'HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n'
+          request.socket.write(`${head}2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n`)
+        }
+      },
+    })
+    const client = await world.client()
+    assert.equal((await client.call(world.message('GET', '/length'))).text, 'ok')
+    assert.equal((await client.call(world.message('HEAD', '/'))).status, 200)
+    assert.equal((await client.call('GET / HTTP/1.0\r\nHost: localhost\r\n\r\n')).text, 'ok')
+  })
+
   check('103', 'early hints arrive before the answer', async (t) => {
     const world = await start(t, {
       script: (request) => {
