@@ -171,6 +171,22 @@ export function connectionCases({ check, start }: Suite): void {
     await within(2_000, 'the close', client.closed)
   })
 
+  check('refused-body', 'the body of a refused call is not taken for the next one', async (t) => {
+    const world = await start(t)
+    const hidden = `GET /hidden HTTP/1.1\r\nHost: ${world.host}\r\n\r\n`
+    for (const target of ['/..', '/integration/v1/authz/token']) {
+      const client = await world.client()
+      const refused = await client.call(world.message('POST', target, [], hidden))
+      assert.ok(refused.status === 400 || refused.status === 403)
+      client.write(world.message('GET', '/next'))
+      const next = await client.answer().catch(() => null)
+      assert.ok(next === null || next.text === 'ok')
+    }
+    await quiet()
+    const targets = world.upstream.requests.map((request) => request.target)
+    assert.deepEqual([...new Set(targets)], targets.length === 0 ? [] : ['/next'])
+  })
+
   check(
     'bad-body',
     'bad framing in a body ends the call, and the upstream never sees it whole',

@@ -147,6 +147,38 @@ export function credentialCases({ check, start }: Suite): void {
     },
   )
 
+  check(
+    'held-body',
+    'a call that waits for its token keeps its body whole, and answers an expectation only then',
+    async (t) => {
+      let give: (token: HeldToken) => void = () => {}
+      const minted = new Promise<HeldToken>((resolve) => {
+        give = resolve
+      })
+      const world = await start(t, { tokens: { peek: () => null, current: () => minted } })
+      const body = 'b'.repeat(200_000)
+      const upload = await world.client()
+      upload.write(world.message('POST', '/', [], body))
+      const cautious = await world.client()
+      cautious.write(world.message('POST', '/', ['Content-Length: 4', 'Expect: 100-continue']))
+      await eventually(() => assert.equal(world.tokens.waits.length, 2))
+      assert.deepEqual(
+        world.tokens.waits.map(({ replayable }) => replayable),
+        [false, true],
+      )
+      assert.equal(cautious.reader.receivedBytes, 0)
+      give(world.tokens.token)
+      assert.match(String(await cautious.reader.until('\r\n\r\n')), / 100 /)
+      cautious.write('body')
+      assert.equal((await cautious.answer('POST')).text, 'ok')
+      assert.equal((await upload.answer('POST')).text, 'ok')
+      const lengths = await Promise.all(
+        world.upstream.requests.map(async (request) => (await request.body).length),
+      )
+      assert.deepEqual(lengths.sort(), [200_000, 4])
+    },
+  )
+
   check('evidence', 'an accepted call says when it was sent, and the token knows its calls', async (t) => {
     const world = await start(t, { script: () => {} })
     const { token } = world.tokens

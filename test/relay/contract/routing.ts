@@ -76,7 +76,17 @@ export function routingCases({ check, start }: Suite): void {
 
   check('R23', 'dot segments and targets that are no path are refused', async (t) => {
     const world = await start(t)
-    const targets = ['/pub/%2e%2e/%2E%2E%2fadmin', '/a/../b', '/a/..;/b', '/a\\..\\b', '/a#b', '/./a']
+    const targets = [
+      '/pub/%2e%2e/%2E%2E%2fadmin',
+      '/a/../b',
+      '/a/..;/b',
+      '/a\\..\\b',
+      '/a#b',
+      '/./a',
+      '/\u00e9',
+      'a',
+      '?a',
+    ]
     for (const target of targets)
       assert.equal(await requestLine(world, `GET ${target} HTTP/1.1`), 400, target)
     assertProblem(await world.call('OPTIONS', '*'), 'request_invalid')
