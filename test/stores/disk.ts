@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import { type FileHandle, readdir, stat } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
+import { systemClock } from '../../proxy/lib/clock.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 /** Time passes only where code sleeps, and then at once: what waits for another process waits without delay. */
@@ -9,6 +10,13 @@ export class EagerClock extends FakeClock {
   override async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     await this.advance(delayMs)
+  }
+}
+
+/** Sleeps for real, but sees no time pass: nobody's lock ever looks stale to it, however slow the machine is. */
+export class PatientClock extends FakeClock {
+  override sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return systemClock.sleep(delayMs, signal)
   }
 }
 

@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { type Clock, systemClock } from '../../proxy/lib/clock.ts'
 import { FileLock } from '../../proxy/stores/file-lock.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { EagerClock, filesUnder, interceptDisk } from './disk.ts'
+import { EagerClock, filesUnder, interceptDisk, PatientClock } from './disk.ts'
 
 let root: string
 let file: string
@@ -80,7 +80,7 @@ describe('a file lock', () => {
       await systemClock.sleep(1)
       inside--
     }
-    const locks = Array.from({ length: 6 }, () => lock(systemClock))
+    const locks = Array.from({ length: 6 }, () => lock(new PatientClock()))
     const turns = locks.flatMap((one) => [1, 2, 3].map(() => () => one.run(soon(), work)))
     await Promise.all(turns.map((turn) => turn()))
     assert.equal(most, 1)
@@ -130,7 +130,7 @@ describe('a file lock', () => {
     const turn = await leaveTurn('busy.1')
     const signal = AbortSignal.abort(new Error('gone'))
     await assert.rejects(
-      lock(systemClock).run(signal, async () => {}),
+      lock(new PatientClock()).run(signal, async () => {}),
       { message: 'gone' },
     )
     const controller = new AbortController()
@@ -146,7 +146,7 @@ describe('a file lock', () => {
 
 describe('an owner that was stopped for too long', () => {
   it('can neither replace the file nor end its successor’s turn', async () => {
-    const stopped = await begin(lock(systemClock))
+    const stopped = await begin(lock(new PatientClock()))
     const successor = await begin(lock(new EagerClock()))
     await assert.rejects(stopped.replace('stale'), { code: 'lock_lost' })
     await stopped.end()
@@ -158,7 +158,7 @@ describe('an owner that was stopped for too long', () => {
   })
 
   it('can do so not even when it had only the last step before it', async () => {
-    const stopped = await begin(lock(systemClock, 'stopped'))
+    const stopped = await begin(lock(new PatientClock(), 'stopped'))
     let goOn = () => {}
     const reached = new Promise<void>((resolve) => {
       const disk = interceptDisk(async (step, path) => {
@@ -235,8 +235,8 @@ describe('what killed processes left before their turn', () => {
   })
 
   it('may turn out to be a living process’s, which then gets its turn all the same', async () => {
-    const holder = await begin(lock(systemClock))
-    const waiter = lock(systemClock).run(soon(), (turn) => turn.replace('waiter'))
+    const holder = await begin(lock(new PatientClock()))
+    const waiter = lock(new PatientClock()).run(soon(), (turn) => turn.replace('waiter'))
     const waiting = async () => (await filesUnder(`${file}.lock`)).length === 2
     while (!(await waiting())) await systemClock.sleep(1)
     assert.equal(await isTaken(), true)

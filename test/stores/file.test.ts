@@ -20,7 +20,7 @@ import { type Log, type LogFields, silentLog } from '../../proxy/lib/log.ts'
 import { type Entry, emptyEntry } from '../../proxy/stores/entry.ts'
 import { FileMedium } from '../../proxy/stores/file.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { EagerClock, filesUnder, interceptDisk } from './disk.ts'
+import { EagerClock, filesUnder, interceptDisk, PatientClock } from './disk.ts'
 
 let root: string
 let path: string
@@ -34,7 +34,7 @@ beforeEach(async () => {
 })
 after(() => rm(root, { recursive: true }))
 
-function medium(clock: Clock = systemClock, log: Log = silentLog): FileMedium {
+function medium(clock: Clock = new PatientClock(), log: Log = silentLog): FileMedium {
   return new FileMedium({ path, clock, log, id: `p${++media}` })
 }
 
@@ -179,7 +179,7 @@ describe('a damaged state file', () => {
       await place(content)
       const warned: [string, LogFields | undefined][] = []
       const log: Log = { ...silentLog, warn: (event, fields) => warned.push([event, fields]) }
-      const one = medium(systemClock, log)
+      const one = medium(new PatientClock(), log)
       assert.deepEqual(await one.read('key'), emptyEntry)
       assert.deepEqual(await readFile(path), Buffer.from(content), 'reading leaves it alone')
       await put(one, 1)
@@ -375,7 +375,7 @@ describe('watching a file', () => {
     await place('a file, no directory')
     path = join(path, 'tokens.json')
     const lost: string[] = []
-    const one = medium(systemClock, { ...silentLog, debug: (event) => lost.push(event) })
+    const one = medium(new PatientClock(), { ...silentLog, debug: (event) => lost.push(event) })
     one.watch('key', () => {})()
     assert.deepEqual(lost, ['store_watch_failed'])
   })
