@@ -101,7 +101,8 @@ export class SettingsReader {
     }
     if (path !== null) return this.#fromFile(row, fileVariable(variable), path)
     if (text !== null) {
-      return { value: this.#parse(row.parse, variable, text), isSet: true, variable, file: null }
+      const value = this.#parse(row.parse, variable, text, row.secret)
+      return { value, isSet: true, variable, file: null }
     }
     // A route inherits what it does not set, so there only what exists for routes alone can be missing.
     if (row.required === true && (variable === name || row.perRoute === 'only')) {
@@ -120,15 +121,16 @@ export class SettingsReader {
     if (text === '') this.problem(variable, 'names a file that is empty')
     else if (text !== null) {
       if (row.secret === true) this.#remember(text)
-      value = this.#parse(row.parse, variable, text)
+      value = this.#parse(row.parse, variable, text, row.secret)
     }
     return { value, isSet: true, variable, file: path }
   }
 
-  #parse<T>(parse: Parser<T>, variable: string, text: string): T | null {
+  #parse<T>(parse: Parser<T>, variable: string, text: string, isSecret = false): T | null {
     const parsed = parse(text)
     if ('value' in parsed) return parsed.value
-    this.problem(variable, parsed.problem, text)
+    // What is wrong with a secret may be told as long as that says nothing of the secret.
+    this.problem(variable, parsed.problem, isSecret ? parsed.problem : text)
     return null
   }
 
