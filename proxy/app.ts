@@ -76,11 +76,7 @@ export async function startApp(parts: AppParts): Promise<App> {
     rotate: (credential, signal) => rotate(managers.get(credential), credential, signal),
   })
 
-  for (const manager of managers.values()) manager.start()
-  const cancels = [
-    ...schedule(config, [...managers.values()], ticker),
-    ...watchSecrets(managers, medium, parts),
-  ]
+  const cancels: Cancel[] = []
 
   const stopAll = async () => {
     for (const cancel of cancels) cancel()
@@ -92,6 +88,12 @@ export async function startApp(parts: AppParts): Promise<App> {
   try {
     const url = await opened('LISTEN', config.listen, forwarder.listen())
     const opsUrl = await opened('OPS_LISTEN', config.opsListen, ops.listen(config.opsListen))
+    // Not before: a process that finds its address taken must not revoke the token of the one that has it.
+    for (const manager of managers.values()) manager.start()
+    cancels.push(
+      ...schedule(config, [...managers.values()], ticker),
+      ...watchSecrets(managers, medium, parts),
+    )
     started = true
     log.info('started', {
       version: parts.version,
