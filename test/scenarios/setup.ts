@@ -25,6 +25,11 @@ export function settingsFor(
   return { UPSTREAM_URL: sandbox.url, TOKEN_URL: sandbox.tokenUrl, ...quick, ...secret, ...more }
 }
 
+/** What the commands need to find a running sidecar. */
+export function opsOf({ opsUrl }: { readonly opsUrl: string }): Record<string, string> {
+  return { OPS_LISTEN: new URL(opsUrl).host }
+}
+
 /** `TOKEN_STORE` for processes that share one file. */
 export function sharedStore(): string {
   return `file:${tempDir()}/tokens.json`
