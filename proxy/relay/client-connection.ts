@@ -165,6 +165,11 @@ export class ClientConnection implements Timed {
     this.#socket.destroy()
   }
 
+  /** Ends the connection once the caller has been sent everything. */
+  destroySoon(): void {
+    this.#outbox.destroySoon()
+  }
+
   checkTime(now: number): void {
     const exchange = this.#exchange
     if (exchange.isActive) {

@@ -1,4 +1,4 @@
-import { afterEvents, type Clock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createAdmission } from './admission.ts'
 import { ClientConnection } from './client-connection.ts'
@@ -38,6 +38,7 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     recordCall: callRecorder(options, log),
   }
   const clients = new Set<ClientConnection>()
+  let onEmpty: (() => void) | null = null
   const listener = new Listener(options.listen, (socket) => {
     // Beyond the limit a caller is turned away at once, which it can tell from slowness.
     if (clients.size >= options.maxConnections || context.isDraining) {
@@ -53,15 +54,14 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     async drain(signal) {
       context.isDraining = true
       listener.close()
-      if (counters.inFlight > 0 && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          context.onIdle = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
-        })
-      }
-      await new Promise<void>((resolve) => {
-        // What the last answer wrote leaves first.
-        afterEvents(resolve)
+      await until(signal, (done) => {
+        if (counters.inFlight === 0) done()
+        context.onIdle = done
+      })
+      await until(signal, (done) => {
+        onEmpty = done
+        if (clients.size === 0) done()
+        for (const client of clients) client.destroySoon()
       })
       for (const client of clients) client.destroy()
       for (const pool of pools.values()) pool.destroy()
@@ -70,6 +70,7 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
 
   function closed(client: ClientConnection): void {
     clients.delete(client)
+    if (clients.size === 0) onEmpty?.()
   }
 
   function destinationOf(route: Route): Destination {
@@ -84,4 +85,16 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     if (routeCounters === undefined) throw new RangeError(`no counters for route ${route.name}`)
     return new Destination(route, pool, routeCounters)
   }
+}
+
+/** Resolves when `begin` calls back, or `signal` aborts. */
+function until(signal: AbortSignal, begin: (done: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve()
+      return
+    }
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    begin(resolve)
+  })
 }

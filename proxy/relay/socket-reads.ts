@@ -34,6 +34,7 @@ export function withSharedReads(accepted: Socket, onBytes: OnBytes): Socket {
   const handle = holder._handle
   if (!handle || typeof handle.useUserBuffer !== 'function') {
     accepted.on('data', (bytes: Buffer) => onBytes(bytes, bytes.length))
+    accepted.resume()
     return accepted
   }
   holder._handle = null

@@ -32,6 +32,7 @@ export class UpstreamConnection {
   isUsed = false
   /** Monotonic ms: when to give up connecting, or waiting in the pool. */
   deadline = Number.POSITIVE_INFINITY
+  #isPaused = false
   #isClosed = false
   #cause: Error | null = null
 
@@ -81,10 +82,13 @@ export class UpstreamConnection {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.#socket.pause()
   }
 
   resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
     this.#socket.resume()
   }
 
