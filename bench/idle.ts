@@ -3,8 +3,15 @@ import { connect, type Socket } from 'node:net'
 /** Connections being opened at one time, so that no listen queue overflows. */
 const AT_ONCE = 50
 
-/** Opens connections, sends a request on each, and leaves them open once it is answered. Returns how to close them. */
-export async function openIdle(port: number, count: number): Promise<() => void> {
+/** Connections that have carried one request each and are left alone. */
+export interface IdleConnections {
+  /** How many the server has not closed. */
+  open(): number
+  close(): void
+}
+
+/** Opens connections, sends a request on each, and leaves them open once it is answered. */
+export async function openIdle(port: number, count: number): Promise<IdleConnections> {
   const sockets: Socket[] = []
   const close = () => {
     for (const socket of sockets) socket.destroy()
@@ -17,7 +24,7 @@ export async function openIdle(port: number, count: number): Promise<() => void>
       sockets.push(...batch)
       await Promise.all(batch.map((socket) => oneRequest(socket, port)))
     }
-    return close
+    return { open: () => sockets.filter(({ destroyed, readable }) => readable && !destroyed).length, close }
   } catch (error) {
     close()
     throw error

@@ -10,11 +10,12 @@ export interface Machine {
   readonly kernel: string
   readonly node: string
   readonly load: string
+  readonly upstream: string
   readonly placement: string
 }
 
-/** Describes this machine. */
-export function thisMachine(): Machine {
+/** Describes this machine, and what stands on both sides of the contestants. */
+export function thisMachine(upstream: string): Machine {
   const all = cpus()
   return {
     processor: (all[0]?.model ?? 'unknown processor').replace(/\s+/g, ' ').trim(),
@@ -23,6 +24,7 @@ export function thisMachine(): Machine {
     kernel: `${process.platform} ${release()}`,
     node: process.version,
     load: loadGeneratorName,
+    upstream,
     placement,
   }
 }

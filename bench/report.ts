@@ -130,10 +130,10 @@ function line(texts: readonly string[]): string {
 }
 
 function heading({ date, machine, settings, contestants }: Report): string {
-  const { processor, processors, memoryGb, kernel, node, load, placement } = machine
+  const { processor, processors, memoryGb, kernel, node, load, upstream, placement } = machine
   return [
     `- ${date}, ${processors} × ${processor}, ${memoryGb} GB, ${kernel}, Node ${node}`,
-    `- load from ${load}, ${placement}; ${settings.rounds} interleaved rounds, loads of ${settings.seconds} s and more`,
+    `- load from ${load}, upstream: ${upstream}, ${placement}; ${settings.rounds} interleaved rounds, loads of ${settings.seconds} s and more`,
     `- ${contestants.map(({ name, version }) => `${name} ${version}`).join(', ')}`,
   ].join('\n')
 }

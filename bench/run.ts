@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundlePrograms } from './bundle.ts'
 import { makeCertificates } from './certificates.ts'
-import { type Child, startAndReadLine } from './child.ts'
 import type { Contestant } from './contestants/contestant.ts'
 import { contestantsNamed } from './contestants/contestants.ts'
 import { thisMachine } from './machine.ts'
@@ -14,8 +13,8 @@ import { assertedScenarios, type Options, OptionsError, readOptions, usage } fro
 import { cpuRatio, type Report, table } from './report.ts'
 import type { Exclusion, Sample } from './results.ts'
 import { scenarios } from './scenarios.ts'
-import { type Surroundings, verifyContestant, withContestant } from './session.ts'
-import type { UpstreamPorts } from './upstream-types.ts'
+import { type Surroundings, upstreamOf, verifyContestant, withContestant } from './session.ts'
+import { startUpstream, type Upstream } from './upstream-process.ts'
 import { writeResults } from './write-results.ts'
 
 const RESULTS = 'bench/results'
@@ -42,7 +41,7 @@ async function bench(options: Options): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'token-sidecar-bench-'))
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-  let upstreamProcess: Child | null = null
+  let upstream: Upstream | null = null
   try {
     const programs = join(dir, 'programs')
     const certificates = join(dir, 'certificates')
@@ -50,32 +49,29 @@ async function bench(options: Options): Promise<number> {
     await bundlePrograms(programs)
     const hasTls = makeCertificates(certificates)
     const token = randomBytes(32).toString('hex')
-    const { child, line } = await startAndReadLine(process.execPath, [join(programs, 'upstream.mjs')], {
-      BENCH_TOKEN: token,
-      ...(hasTls ? { BENCH_CERTIFICATES: certificates } : {}),
-    })
-    upstreamProcess = child
-    const upstream = JSON.parse(line) as UpstreamPorts
+    upstream = await startUpstream(programs, hasTls ? certificates : null, token, dir)
     const caFile = join(certificates, 'ca.pem')
-    return finish(options, await measureAll({ options, upstream, token, caFile, programs, dir }))
+    const around = { options, upstream: upstream.ports, token, caFile, programs, dir }
+    return finish(options, await measureAll(around, upstream.name))
   } finally {
-    await upstreamProcess?.stop()
+    await upstream?.stop()
   }
 }
 
-async function measureAll(around: Surroundings): Promise<Report> {
+async function measureAll(around: Surroundings, upstreamName: string): Promise<Report> {
   const { options } = around
   const { entrants, exclusions } = await admit(around)
   const samples: Sample[] = []
   for (let round = 1; round <= options.rounds; round++) {
     for (const entrant of entrants) {
       console.log(`round ${round} of ${options.rounds}: ${entrant.contestant.name}`)
-      for (const tls of [false, true]) await measureOne(entrant, tls, round, around, samples, exclusions)
+      for (const to of ['get', 'plain', 'getTls'] as const)
+        await measureOne(entrant, to, round, around, samples, exclusions)
     }
   }
   return {
     date: new Date().toISOString().slice(0, 10),
-    machine: thisMachine(),
+    machine: thisMachine(upstreamName),
     settings: { rounds: options.rounds, seconds: options.seconds, ratePerS: options.ratePerS },
     contestants: entrants.map(({ contestant }) => ({
       name: contestant.name,
@@ -113,7 +109,7 @@ async function admit(around: Surroundings): Promise<{ entrants: Entrant[]; exclu
       continue
     }
     const wanted = new Set(options.scenarios)
-    const tlsWanted = namesOf(true).filter((scenario) => wanted.has(scenario))
+    const tlsWanted = namesOf('getTls').filter((scenario) => wanted.has(scenario))
     if (tlsWanted.length > 0) {
       const wrongTls =
         upstream.tls === 0 ? 'openssl is not installed' : await verifyContestant(contestant, true, around)
@@ -128,16 +124,16 @@ async function admit(around: Surroundings): Promise<{ entrants: Entrant[]; exclu
   return { entrants, exclusions }
 }
 
-/** Times one contestant in one round, with or without TLS. What fails is left out from here on. */
+/** Times one contestant in one round, in the scenarios of one upstream. What fails is left out from here on. */
 async function measureOne(
   { contestant, scenarios: wanted }: Entrant,
-  tls: boolean,
+  to: ReturnType<typeof upstreamOf>,
   round: number,
   around: Surroundings,
   samples: Sample[],
   exclusions: Exclusion[],
 ): Promise<void> {
-  const names = namesOf(tls).filter((name) => wanted.has(name))
+  const names = namesOf(to).filter((name) => wanted.has(name))
   if (names.length === 0) return
   const { name } = contestant
   const leaveOut = (scenario: string, error: unknown) => {
@@ -147,7 +143,7 @@ async function measureOne(
     console.log(`left out: ${name}, ${scenario}: ${reason}`)
   }
   try {
-    await withContestant(contestant, tls, around, async (run) => {
+    await withContestant(contestant, to, around, async (run) => {
       for (const scenario of scenarios.filter((candidate) => names.includes(candidate.name))) {
         try {
           const metrics = await run(scenario)
@@ -163,10 +159,8 @@ async function measureOne(
   }
 }
 
-function namesOf(tls: boolean): readonly string[] {
-  return scenarios
-    .filter((scenario) => (scenario.kind === 'load' && scenario.tls) === tls)
-    .map(({ name }) => name)
+function namesOf(to: ReturnType<typeof upstreamOf>): readonly string[] {
+  return scenarios.filter((scenario) => upstreamOf(scenario) === to).map(({ name }) => name)
 }
 
 function finish(options: Options, report: Report): number {

@@ -31,14 +31,18 @@ export interface Surroundings {
   readonly dir: string
 }
 
-/** Which upstream a process is started for. */
-type Upstream = keyof UpstreamPorts
+/** Which listener of the upstream a contestant is started for. */
+type UpstreamName = keyof UpstreamPorts
+
+/** Which one a scenario is timed with. */
+export function upstreamOf(scenario: Scenario): 'get' | 'getTls' | 'plain' {
+  if (scenario.kind === 'load' && scenario.method === 'POST') return 'plain'
+  return scenario.kind === 'load' && scenario.tls ? 'getTls' : 'get'
+}
 
 const START_TIMEOUT_MS = 10_000
 const WARM_UP_MS = 200
 const MB = 1e6
-/** The requests of every first warm-up. */
-const smallGet = { method: 'GET', path: '/small', sendBytes: 0, connections: 32 } as const
 
 /** A running contestant; `child` is null when the load goes to the upstream itself. */
 interface Running {
@@ -71,11 +75,11 @@ export type RunScenario = (scenario: Scenario) => Promise<Metrics | null>
 /** Starts the contestant and hands over how to run scenarios on it; it is stopped when `use` is done. */
 export function withContestant(
   contestant: Contestant,
-  tls: boolean,
+  to: UpstreamName,
   around: Surroundings,
   use: (run: RunScenario) => Promise<void>,
 ): Promise<void> {
-  return using(contestant, tls ? 'tls' : 'plain', around, async (running) => {
+  return using(contestant, to, around, async (running) => {
     let warm = false
     await use(async (scenario) => {
       switch (scenario.kind) {
@@ -87,7 +91,7 @@ export function withContestant(
           return atRate(running, scenario, around)
         case 'load': {
           const { url } = running.target
-          if (!warm) await firstWarmUp(url, { ...scenario, ...smallGet }, around.dir)
+          if (!warm) await firstWarmUp(url, small(scenario), around.dir)
           warm = true
           await warmUp(url, scenario, WARM_UP_MS, around.dir)
           return underLoad(running, scenario, around)
@@ -99,7 +103,7 @@ export function withContestant(
 
 async function using<T>(
   contestant: Contestant,
-  to: Upstream,
+  to: UpstreamName,
   around: Surroundings,
   use: (running: Running) => Promise<T>,
   stateDir: string | null = null,
@@ -114,12 +118,12 @@ async function using<T>(
 
 async function start(
   contestant: Contestant,
-  to: Upstream,
+  to: UpstreamName,
   around: Surroundings,
   stateDir: string | null,
 ): Promise<Running> {
   const { upstream, token, caFile, programs } = around
-  const tls = to !== 'plain'
+  const tls = to !== 'plain' && to !== 'get'
   const port = await freePort()
   const launch = contestant.launch({
     port,
@@ -159,21 +163,23 @@ async function listening(port: number, child: Child): Promise<number> {
 async function startUp(contestant: Contestant, around: Surroundings): Promise<Metrics | null> {
   if (contestant.name === 'direct') return null
   const stateDir = mkdtempSync(join(around.dir, 'state-'))
-  await using(contestant, 'plain', around, async () => {}, stateDir)
-  return using(contestant, 'plain', around, async ({ startMs }) => ({ startMs }), stateDir)
+  await using(contestant, 'get', around, async () => {}, stateDir)
+  return using(contestant, 'get', around, async ({ startMs }) => ({ startMs }), stateDir)
 }
 
 async function idle({ child, port }: Running): Promise<Metrics | null> {
   if (child === null) return null
   // The first connections set up what any later one shares.
-  const closeFirst = await openIdle(port, 50)
-  closeFirst()
+  const first = await openIdle(port, 50)
+  first.close()
   await sleep(300)
   const before = memory(child.pid)
-  const close = await openIdle(port, idleConnections)
+  const connections = await openIdle(port, idleConnections)
   try {
     await sleep(300)
     const after = memory(child.pid)
+    const closed = idleConnections - connections.open()
+    if (closed > 0) throw new Error(`it closed ${closed} of ${idleConnections} idle connections at once`)
     return {
       rssMb: before.rss / MB,
       pssMb: before.pss / MB,
@@ -181,7 +187,7 @@ async function idle({ child, port }: Running): Promise<Metrics | null> {
       idleAddedMb: (after.rss - before.rss) / MB,
     }
   } finally {
-    close()
+    connections.close()
     await sleep(100)
   }
 }
@@ -238,4 +244,11 @@ function cpuShare(usedNs: number | null, { requests, seconds }: LoadResult): Met
 function throughput(usedNs: number | null, { requests, seconds }: LoadResult, requestMb: number): Metrics {
   const mb = requests * requestMb
   return { mbPerS: mb / seconds, ...(usedNs === null ? {} : { cpuUsPerMb: usedNs / 1e3 / mb }) }
+}
+
+/** What warms a process up for a scenario: small messages with the same method. */
+function small(scenario: LoadScenario): LoadScenario {
+  return scenario.method === 'GET'
+    ? { ...scenario, path: '/small', connections: 32 }
+    : { ...scenario, sendBytes: bodyBytes.post, connections: 32 }
 }

@@ -1,9 +1,16 @@
-/** Where the upstream listens; 0 where it does not, for want of certificates. */
-export interface UpstreamPorts {
+/** Where the stub listens; 0 where it does not, for want of certificates. */
+export interface StubPorts {
   readonly plain: number
   readonly tls: number
   /** TLS with a certificate of a CA that no contestant is given. */
   readonly untrusted: number
+}
+
+/** Where the upstream listens. */
+export interface UpstreamPorts extends StubPorts {
+  /** Answers GET only, at less cost than the stub where it can. */
+  readonly get: number
+  readonly getTls: number
 }
 
 /** What the upstream saw of a request to `/verify`. */

@@ -1,5 +1,5 @@
 /**
- * The upstream of every contestant, in a process of its own: fixed answers, the token API, and an echo of what arrived for
+ * The stub behind every contestant, in a process of its own: fixed answers, the token API, and an echo of what arrived for
  * the verification. It reads sockets itself and trusts the framing it gets, since it must cost less than any contestant.
  */
 import { createHash, type Hash } from 'node:crypto'
@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer } from 'node:tls'
 import { TOKEN_HEADER } from './contestants/contestant.ts'
 import { bodyBytes } from './scenarios.ts'
-import type { Arrived, UpstreamPorts } from './upstream-types.ts'
+import type { Arrived, StubPorts } from './upstream-types.ts'
 
 const token = process.env['BENCH_TOKEN'] ?? ''
 const certificates = process.env['BENCH_CERTIFICATES'] ?? ''
@@ -121,7 +121,7 @@ async function listen(server: Server | null): Promise<number> {
 }
 
 const hasTls = certificates !== ''
-const ports: UpstreamPorts = {
+const ports: StubPorts = {
   plain: await listen(createServer(serve)),
   tls: await listen(hasTls ? tlsServer('trusted') : null),
   untrusted: await listen(hasTls ? tlsServer('untrusted') : null),
