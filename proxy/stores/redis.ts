@@ -1,14 +1,17 @@
-import type { RedisClientType } from '@redis/client'
-import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from './entry.ts'
+import { Outage } from './outage.ts'
+import { RedisCommands } from './redis-commands.ts'
+import { RedisSubscription } from './redis-subscription.ts'
 
 export interface RedisMediumParts {
   /** `redis://` or `rediss://`, with user, password and database. */
   readonly url: Secret
   readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
   readonly log: Log
 }
 
@@ -25,9 +28,6 @@ redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[3])
 return 1`
 
-const COMMAND_TIMEOUT_MS = 1_000
-const CONNECT_TIMEOUT_MS = 2_000
-const LONGEST_RECONNECT_PAUSE_MS = 2_000
 /** A conflict means that somebody else got on; so many in a row mean that something is wrong. */
 const MOST_CONFLICTS = 50
 /** Smaller differences between the server's clock and ours are the way there and back. */
@@ -39,14 +39,19 @@ const CLOCK_TOLERANCE_MS = 2_000
  */
 export class RedisMedium implements EntryMedium {
   readonly kind = 'redis'
-  readonly #parts: RedisMediumParts
+  readonly #clock: Clock
+  readonly #commands: RedisCommands
+  readonly #subscription: RedisSubscription
+  readonly #outage: Outage
   #clockOffsetMs = 0
-  #connection: Promise<RedisClientType> | null = null
-  #subscription: Promise<RedisClientType> | null = null
-  #closed = false
 
   constructor(parts: RedisMediumParts) {
-    this.#parts = parts
+    const { url, clock, log } = parts
+    this.#clock = clock
+    this.#commands = new RedisCommands(url, clock)
+    this.#outage = new Outage(log, this.kind, 'store_connection_failed')
+    const outage = new Outage(log, this.kind, 'store_watch_failed')
+    this.#subscription = new RedisSubscription({ ...parts, outage })
   }
 
   get clockOffsetMs(): number {
@@ -72,83 +77,32 @@ export class RedisMedium implements EntryMedium {
   }
 
   watch(key: string, changed: () => void): () => void {
-    const name = nameOf(key)
-    const listener = () => changed()
-    let ended = false
-    let unsubscribe = async () => {}
-    const begin = async () => {
-      const client = await this.#subscriber()
-      if (ended) return
-      // What was pushed while the connection was down is lost: read again whenever it is back.
-      client.on('ready', listener)
-      await client.subscribe(name, listener)
-      unsubscribe = async () => {
-        client.off('ready', listener)
-        await client.unsubscribe(name, listener)
-      }
-      if (ended) await unsubscribe()
-    }
-    begin().catch((error) => this.#parts.log.debug('store_watch_failed', { store: this.kind, error }))
-    return () => {
-      ended = true
-      if (!this.#closed) unsubscribe().catch(() => {})
-    }
+    return this.#subscription.watch(nameOf(key), changed)
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    for (const opened of [this.#connection, this.#subscription]) {
-      // Destroyed, not closed: a server that does not answer must not keep the process.
-      opened?.then((client) => client.destroy()).catch(() => {})
-    }
+    this.#subscription.close()
+    this.#commands.close()
   }
 
   async #get(name: string, signal: AbortSignal): Promise<string> {
-    const { clock } = this.#parts
-    const sentAt = clock.now()
+    const sentAt = this.#clock.now()
     const [text, seconds, micros] = (await this.#eval(READ, name, [], signal)) as [string, string, string]
     const theirs = Number(seconds) * 1_000 + Number(micros) / 1_000
-    const offset = theirs - (sentAt + clock.now()) / 2
+    const offset = theirs - (sentAt + this.#clock.now()) / 2
     this.#clockOffsetMs = Math.abs(offset) <= CLOCK_TOLERANCE_MS ? 0 : Math.round(offset)
     return text
   }
 
   async #eval(script: string, name: string, args: readonly string[], signal: AbortSignal): Promise<unknown> {
-    this.#connection ??= this.#connect().catch((error) => {
-      // Refused for good (a wrong password, say): the next operation asks again.
-      this.#connection = null
+    try {
+      const reply = await this.#commands.run(['EVAL', script, '1', name, ...args], signal)
+      this.#outage.over()
+      return reply
+    } catch (error) {
+      if (!signal.aborted) this.#outage.failed(error)
       throw error
-    })
-    const client = await abortable(this.#connection, signal)
-    const command = client.sendCommand(['EVAL', script, '1', name, ...args], { timeout: COMMAND_TIMEOUT_MS })
-    return abortable(command, signal)
-  }
-
-  async #subscriber(): Promise<RedisClientType> {
-    this.#subscription ??= this.#connect()
-    return this.#subscription
-  }
-
-  /** Resolves at the first connection, and keeps the client connected from then on. */
-  async #connect(): Promise<RedisClientType> {
-    const { url, log } = this.#parts
-    // Loaded only when this engine is chosen; the default export, since a bundler cannot tell the names that a CommonJS
-    // package exports.
-    const { createClient } = (await import('@redis/client')).default
-    const client = createClient({
-      url: url.reveal(),
-      // A command that waited for a reconnection would be answered with a state of long ago.
-      disableOfflineQueue: true,
-      socket: {
-        connectTimeout: CONNECT_TIMEOUT_MS,
-        reconnectStrategy: (retries) => Math.min(LONGEST_RECONNECT_PAUSE_MS, 50 * 2 ** Math.min(retries, 10)),
-      },
-    }) as unknown as RedisClientType
-    client.on('error', (error: unknown) => log.debug('store_connection_failed', { store: this.kind, error }))
-    await client.connect()
-    if (this.#closed) client.destroy()
-    return client
+    }
   }
 }
 

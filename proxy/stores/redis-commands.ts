@@ -1,0 +1,62 @@
+import { abortable, deadline } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Secret } from '../lib/secret.ts'
+import { coded, connectRedis, type RedisClient } from './redis-connection.ts'
+
+/** A healthy server answers in a millisecond; the caller's own deadline has room for a script after a read. */
+const COMMAND_TIMEOUT_MS = 1_000
+
+/**
+ * The connection for scripts. It is opened by the first command and given up after any failure, so that the next command
+ * begins with a fresh one: the server may have become a replica, moved to another address, or fallen silent without a
+ * word, which TCP notices only after a quarter of an hour.
+ */
+export class RedisCommands {
+  readonly #url: Secret
+  readonly #clock: Clock
+  readonly #closed = new AbortController()
+  #client: Promise<RedisClient> | null = null
+
+  constructor(url: Secret, clock: Clock) {
+    this.#url = url
+    this.#clock = clock
+  }
+
+  /** Rejects with the server's or the system's error, the signal's reason, or a `TimeoutError` after about a second. */
+  async run(command: readonly string[], signal: AbortSignal): Promise<unknown> {
+    const bound = deadline(this.#clock, COMMAND_TIMEOUT_MS, signal)
+    // An attempt to connect has a deadline of its own: were it given up with the command, a slow one would never succeed.
+    const connecting = this.#connected()
+    try {
+      const client = await abortable(connecting, bound.signal)
+      try {
+        return await abortable(client.sendCommand(command), bound.signal)
+      } catch (error) {
+        if (!signal.aborted) this.#giveUp(connecting)
+        throw coded(error)
+      }
+    } finally {
+      bound.clear()
+    }
+  }
+
+  close(): void {
+    this.#closed.abort(new Error('the store was closed'))
+    if (this.#client !== null) this.#giveUp(this.#client)
+  }
+
+  #connected(): Promise<RedisClient> {
+    if (this.#client !== null) return this.#client
+    const lost = () => this.#giveUp(client)
+    const client = connectRedis(this.#url, this.#clock, lost, this.#closed.signal)
+    this.#client = client
+    // Refused, perhaps for a wrong password: the next command asks again.
+    client.catch(lost)
+    return client
+  }
+
+  #giveUp(given: Promise<RedisClient>): void {
+    if (this.#client === given) this.#client = null
+    given.then((client) => client.destroy()).catch(() => {})
+  }
+}
