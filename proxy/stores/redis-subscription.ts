@@ -25,6 +25,7 @@ export class RedisSubscription {
   readonly #watchers = new Map<string, Set<() => void>>()
   #connection: { readonly client: RedisClient; readonly lost: (error: unknown) => void } | null = null
   #running: AbortController | null = null
+  #closed = false
 
   constructor(parts: RedisSubscriptionParts) {
     this.#parts = parts
@@ -32,6 +33,7 @@ export class RedisSubscription {
 
   /** Calls `changed` after each push, and whenever the channel was subscribed to: what was pushed before that is lost. */
   watch(channel: string, changed: () => void): () => void {
+    if (this.#closed) return () => {}
     const others = this.#watchers.get(channel)
     const watchers = others ?? new Set()
     watchers.add(changed)
@@ -48,12 +50,17 @@ export class RedisSubscription {
       if (!watchers.delete(changed) || watchers.size > 0) return
       this.#watchers.delete(channel)
       this.#connection?.client.unsubscribe(channel).catch(() => {})
-      if (this.#watchers.size === 0) this.close()
+      if (this.#watchers.size === 0) this.#stop()
     }
   }
 
   close(): void {
+    this.#closed = true
     this.#watchers.clear()
+    this.#stop()
+  }
+
+  #stop(): void {
     this.#running?.abort()
     this.#running = null
   }
@@ -93,7 +100,8 @@ export class RedisSubscription {
         await answered(clock, alive, client.sendCommand(['PING']))
       }
     } finally {
-      this.#connection = null
+      // Another run may have begun by now.
+      if (this.#connection?.client === client) this.#connection = null
       client.destroy()
     }
   }
