@@ -97,6 +97,8 @@ export function connectionCases({ check, start }: Suite): void {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison')
     await Promise.race([new Promise((resolve) => socket.once('close', resolve)), delay(200)])
     for (const target of ['/2', '/3']) assert.equal((await world.call('GET', target)).text, target)
+    const later = world.upstream.requests.slice(1).map(({ connection }) => connection)
+    assert.equal(later.includes(1), false, 'the connection was used again')
   })
 
   check('K08', 'a connection with an unfinished exchange is not used again', async (t) => {

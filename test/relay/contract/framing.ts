@@ -148,6 +148,8 @@ export function framingCases({ check, start }: Suite): void {
       } else {
         assert.equal(answer?.status, 200)
         assert.equal(whole.length, 1)
+        const framing = ['content-length', 'transfer-encoding'].flatMap((name) => whole[0]?.fields.all(name))
+        assert.equal(framing.length, 1, `framed by ${framing}`)
         assert.equal(String(await whole[0]?.body), body(hidden))
       }
     })
