@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { ListenAddress } from '../lib/address.ts'
+import { bind } from '../lib/bind.ts'
 import { type OpsDeps, opsApp } from './app.ts'
-import { bind } from './bind.ts'
 
 export { type OpsDeps, opsApp } from './app.ts'
 

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../lib/address.ts'
-import { bind } from './bind.ts'
+import { bind } from '../lib/bind.ts'
 
 /** Waits for callers on a TCP port or a socket file. */
 export class Listener {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
-import { formatAddress, type ListenAddress } from '../lib/address.ts'
+import { formatAddress, type ListenAddress } from './address.ts'
 
 /**
  * Makes `server` listen and resolves to the address bound, with the port that was picked for port 0. Rejects with the system
