@@ -107,6 +107,22 @@ describe('a file lock', () => {
     assert.equal(await readFile(file, 'utf8'), 'first')
   })
 
+  it('flushes what it writes before moving it, and the move afterwards', async () => {
+    const steps: string[] = []
+    const disk = interceptDisk((step, path) => {
+      if (/writeFile|sync|rename/.test(step)) steps.push(`${step} ${path.replace(join(file, '..'), '')}`)
+    })
+    await lock(new FakeClock(), 'p').run(soon(), (turn) => turn.replace('content'))
+    await disk.restore()
+    assert.deepEqual(steps, [
+      'rename /file.lock/p.1',
+      'handle.writeFile /file.lock/held/p.1',
+      'handle.sync /file.lock/held/p.1',
+      'rename /file.lock/held/p.1',
+      'handle.sync ',
+    ])
+  })
+
   it('of a process that died is waited for a second, not less', async () => {
     await leaveTurn('dead.1')
     const clock = new EagerClock()
@@ -234,7 +250,20 @@ describe('what killed processes left before their turn', () => {
     assert.deepEqual(await filesUnder(join(file, '..')), [file])
   })
 
-  it('may turn out to be a living process’s, which then gets its turn all the same', async () => {
+  it('may turn out to be a living process’s, which makes it anew', async () => {
+    const own = join(`${file}.lock`, 'waiter.1')
+    let removed = 0
+    const disk = interceptDisk(async (step, path) => {
+      if (step !== 'rename' || path !== own || ++removed > 2) return
+      await rm(own, { recursive: true })
+    })
+    await lock(new PatientClock(), 'waiter').run(soon(), (turn) => turn.replace('waiter'))
+    await disk.restore()
+    assert.equal(removed, 3)
+    assert.equal(await readFile(file, 'utf8'), 'waiter')
+  })
+
+  it('may turn out to be a waiting process’s, which gets its turn all the same', async () => {
     const holder = await begin(lock(new PatientClock()))
     const waiter = lock(new PatientClock()).run(soon(), (turn) => turn.replace('waiter'))
     const waiting = async () => (await filesUnder(`${file}.lock`)).length === 2

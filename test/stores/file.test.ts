@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import {
   chmod,
   chown,
@@ -100,11 +101,12 @@ describe('the state file', () => {
     const old = Array.from({ length: 1_500 }, (_, n) => [`old-${n}`, entry(n)])
     await place(JSON.stringify({ format: 1, entries: Object.fromEntries(old) }))
     await put(medium(), 7, 'old-3')
+    await put(medium(), 9, 'old-1000')
     await put(medium(), 8, 'new')
     const { entries } = JSON.parse(await readFile(path, 'utf8'))
     const keys = Object.keys(entries)
     assert.equal(keys.length, 1_000)
-    assert.deepEqual(keys.slice(-3), ['old-1499', 'old-3', 'new'])
+    assert.deepEqual(keys.slice(-4), ['old-1499', 'old-3', 'old-1000', 'new'])
     assert.deepEqual([entries['old-3'].epoch, entries['old-1499'].epoch], [7, 1_499])
   })
 })
@@ -205,6 +207,11 @@ describe('a damaged state file', () => {
     await writeFile(target, 'precious')
     await place('damaged')
     await symlink(target, `${path}.unreadable`)
+    const disk = interceptDisk((step) => {
+      if (step === 'writeFile') symlinkSync(target, `${path}.unreadable`)
+    })
+    await assert.rejects(put(medium(), 1), { code: 'EEXIST' })
+    await disk.restore()
     await put(medium(), 1)
     assert.equal(await readFile(target, 'utf8'), 'precious')
     assert.equal(await readFile(`${path}.unreadable`, 'utf8'), 'damaged')
@@ -212,6 +219,15 @@ describe('a damaged state file', () => {
 })
 
 describe('a write', () => {
+  it('waits for those of its own process without asking the disk over and over', async () => {
+    // This clock never ends a sleep.
+    const one = medium(new FakeClock())
+    const epochs = Array.from({ length: 20 }, () =>
+      one.update('key', ({ epoch }) => entry(epoch + 1), soon()),
+    )
+    assert.deepEqual((await Promise.all(epochs)).at(-1), entry(20))
+  })
+
   it('leaves the old content or the new one when the process dies before any of its steps', async () => {
     const steps: string[] = []
     for (let last = 0; ; last++) {
@@ -368,6 +384,26 @@ describe('watching a file', () => {
     await put(medium(), 1)
     await seen
     await witness.close()
+    assert.equal(told, 0)
+  })
+
+  it('tells nothing once ended, not even what it was just reading', async () => {
+    await place('')
+    let told = 0
+    const end = medium().watch('key', () => told++)
+    let ended = () => {}
+    const read = new Promise<void>((resolve) => {
+      ended = resolve
+    })
+    const disk = interceptDisk((step, of) => {
+      if (of !== path) return
+      if (step === 'open') end()
+      if (step === 'handle.close') ended()
+    })
+    writeFileSync(path, JSON.stringify({ format: 1, entries: { key: entry(1) } }))
+    await read
+    await systemClock.sleep(1)
+    await disk.restore()
     assert.equal(told, 0)
   })
 
