@@ -1,5 +1,4 @@
-// @ts-expect-error The module is a Buffer of WebAssembly and ships without types.
-import wasmModule from 'undici/lib/llhttp/llhttp_simd-wasm.js'
+import llhttpWasm from './llhttp-wasm.cjs'
 
 /** What the build of llhttp exports, as far as the relay uses it. Pointers are offsets into its memory. */
 interface Exports {
@@ -107,7 +106,7 @@ export function methodOf(parser: number): string {
 }
 
 function instantiate(): Exports {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(wasmModule), {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(llhttpWasm.read()), {
     env: {
       wasm_on_message_begin: () => OK,
       wasm_on_url: (_parser: number, at: number, length: number) => {
