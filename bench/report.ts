@@ -45,8 +45,8 @@ export function markdown(report: Report, scenarios: readonly Scenario[], chart: 
   return `${[
     '# Benchmark results',
     heading(report),
-    ...(chart === null ? [] : [`![CPU of the proxy for each small request](${chart})`]),
-    'Each figure is the median of the rounds, with the least and the greatest. Ratios are of medians, to the row named. A rate with `≥` was not limited by the proxy, which left its processor idle for more than a tenth of the time: upstream or load generator could not do more.',
+    ...(chart === null ? [] : [`![CPU of the proxy for each request](${chart})`]),
+    'Each figure is the median of the rounds, with the least and the greatest. Ratios are of medians, to the row named. A rate with `≥` was not limited by the proxy, which left its processor idle for more than a tenth of the time: upstream or load generator could not do more, or something else had the processor.',
     ...tables,
     exclusions(report),
   ].join('\n\n')}\n`

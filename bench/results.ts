@@ -1,5 +1,3 @@
-import { quantile } from './load/quantile.ts'
-
 /** Everything that may be measured. The unit is in the name. */
 export type Metric =
   | 'cpuUsPerRequest'
@@ -50,5 +48,12 @@ export function spread(
     .filter((sample) => sample.contestant === contestant && sample.scenario === scenario)
     .flatMap(({ metrics }) => metrics[metric] ?? [])
   if (values.length === 0) return null
-  return { median: quantile(values, 0.5), min: Math.min(...values), max: Math.max(...values) }
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
+}
+
+/** Of an even number, the mean of the two in the middle. */
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1)
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length
 }

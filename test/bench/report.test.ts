@@ -49,6 +49,10 @@ describe('the report', () => {
       min: 20,
       max: 30,
     })
+    assert.equal(
+      spread([sample('a', 1, 9), sample('a', 2, 2)], 'a', 'small-32', 'cpuUsPerRequest')?.median,
+      5.5,
+    )
     assert.equal(spread(samples, 'token-sidecar', 'tls-32', 'cpuUsPerRequest'), null)
   })
 
