@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps, Agent as TlsAgent } from 'node:https'
+import { deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 
 /** Where the API server is and as whom it is asked; in a pod, the projected service account volume. */
@@ -16,11 +17,14 @@ export interface KubernetesAccess {
 export class KubernetesError extends Error {
   /** HTTP status, or the `code` of a watch's ERROR event. */
   readonly status: number
+  /** The same as a word, for who prints codes: `HTTP_403`. */
+  readonly code: string
 
   constructor(status: number, what: string) {
     super(`the API server answered ${status} to ${what}`)
     this.name = 'KubernetesError'
     this.status = status
+    this.code = `HTTP_${status}`
   }
 }
 
@@ -31,8 +35,18 @@ interface ApiRequest {
   readonly signal: AbortSignal
 }
 
+export interface KubernetesAnswer {
+  readonly json: unknown
+  /** The `Date` field. */
+  readonly date: string | undefined
+}
+
 const TOKEN_AGE_MS = 60_000
+const REQUEST_TIMEOUT_MS = 1_000
 const LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
+const UNAUTHORIZED = 401
+const TOO_MANY_REQUESTS = 429
+const LONGEST_RETRY_AFTER_S = 60
 
 /**
  * The few requests a token store needs, over node:https: a tenth of the memory of the official client, see
@@ -42,6 +56,8 @@ export class KubernetesApi {
   readonly #access: KubernetesAccess
   readonly #clock: Clock
   readonly #agent: Agent
+  /** Monotonic ms until which the server asked to be left alone. */
+  #quietUntil = Number.NEGATIVE_INFINITY
   #token: { readonly value: string; readonly readAt: number } | null = null
 
   constructor(access: KubernetesAccess, clock: Clock) {
@@ -51,11 +67,18 @@ export class KubernetesApi {
     this.#agent = tls ? new TlsAgent({ keepAlive: true, ca: access.ca }) : new Agent({ keepAlive: true })
   }
 
-  /** The parsed body, and the answer's `Date`. Rejects with `KubernetesError`, a system error or the signal's reason. */
-  async ask(request: ApiRequest): Promise<{ readonly json: unknown; readonly date: string | undefined }> {
-    const response = await this.#send(request)
-    const text = await readAll(response)
-    return { json: JSON.parse(text), date: response.headers.date }
+  /** Rejects with `KubernetesError`, a system error, a `TimeoutError` after about a second, or the signal's reason. */
+  async ask(request: ApiRequest): Promise<KubernetesAnswer> {
+    const bound = deadline(this.#clock, REQUEST_TIMEOUT_MS, request.signal)
+    try {
+      const response = await this.#send({ ...request, signal: bound.signal })
+      return { json: parsed(await readAll(response)), date: response.headers.date }
+    } catch (error) {
+      // Node wraps the reason in an error of its own.
+      throw bound.signal.aborted ? bound.signal.reason : error
+    } finally {
+      bound.clear()
+    }
   }
 
   /** Yields the events of a watch until the server ends it; a path with `watch=true`. Rejects as `ask` does. */
@@ -67,7 +90,7 @@ export class KubernetesApi {
       const lines = (rest + piece).split('\n')
       rest = lines.pop() ?? ''
       if (rest.length > LARGEST_ANSWER_BYTES) throw new Error('an event of the watch is too long')
-      for (const line of lines) if (line !== '') yield JSON.parse(line)
+      for (const line of lines) if (line !== '') yield parsed(line)
     }
   }
 
@@ -76,15 +99,27 @@ export class KubernetesApi {
   }
 
   async #send(request: ApiRequest): Promise<IncomingMessage> {
-    const response = await this.#sendOnce(request)
-    if (response.statusCode !== 401) return accepted(response, request)
-    // The token was renewed and the old one has run out: once more with what the file holds now.
+    const what = `${request.method} ${request.path.replace(/\?.*/, '')}`
+    if (this.#clock.monotonic() < this.#quietUntil) throw new KubernetesError(TOO_MANY_REQUESTS, what)
+    let response = await this.#sendOnce(request)
+    if (response.statusCode === UNAUTHORIZED) {
+      // The token was renewed and the old one has run out: once more with what the file holds now.
+      response.resume()
+      this.#token = null
+      response = await this.#sendOnce(request)
+    }
+    const status = response.statusCode ?? 0
+    if (status >= 200 && status < 300) return response
     response.resume()
-    this.#token = null
-    return accepted(await this.#sendOnce(request), request)
+    if (status === UNAUTHORIZED) this.#token = null
+    const retryAfterS = Number(response.headers['retry-after'])
+    if (retryAfterS > 0)
+      this.#quietUntil = this.#clock.monotonic() + 1_000 * Math.min(retryAfterS, LONGEST_RETRY_AFTER_S)
+    throw new KubernetesError(status, what)
   }
 
   async #sendOnce({ method, path, body, signal }: ApiRequest): Promise<IncomingMessage> {
+    signal.throwIfAborted()
     const { apiUrl } = this.#access
     const payload = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
@@ -96,9 +131,14 @@ export class KubernetesApi {
     }
     const send = apiUrl.protocol === 'https:' ? requestHttps : requestHttp
     return new Promise((resolve, reject) => {
-      send(new URL(path, apiUrl), { method, headers, agent: this.#agent, signal }, resolve)
-        .once('error', reject)
-        .end(payload)
+      const request = send(new URL(path, apiUrl), { method, headers, agent: this.#agent, signal }, resolve)
+      request.once('error', (error: NodeJS.ErrnoException) => {
+        // The server had closed a kept connection that was idle. Every operation begins with a GET, so it meets nothing else.
+        const stale = request.reusedSocket && error.code === 'ECONNRESET' && method === 'GET'
+        if (stale && !signal.aborted) resolve(this.#sendOnce({ method, path, signal }))
+        else reject(error)
+      })
+      request.end(payload)
     })
   }
 
@@ -111,11 +151,13 @@ export class KubernetesApi {
   }
 }
 
-async function accepted(response: IncomingMessage, request: ApiRequest): Promise<IncomingMessage> {
-  const status = response.statusCode ?? 0
-  if (status >= 200 && status < 300) return response
-  response.resume()
-  throw new KubernetesError(status, `${request.method} ${request.path.replace(/\?.*/, '')}`)
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Without the cause: its message quotes the text.
+    throw new Error('the answer is not JSON')
+  }
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

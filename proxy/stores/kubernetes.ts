@@ -1,7 +1,14 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from './entry.ts'
-import { type KubernetesAccess, KubernetesApi, KubernetesError } from './kubernetes-api.ts'
+import {
+  type KubernetesAccess,
+  type KubernetesAnswer,
+  KubernetesApi,
+  KubernetesError,
+} from './kubernetes-api.ts'
+import { KubernetesWatch } from './kubernetes-watch.ts'
+import { Outage } from './outage.ts'
 
 export interface KubernetesMediumParts {
   readonly access: KubernetesAccess
@@ -9,6 +16,7 @@ export interface KubernetesMediumParts {
   /** The Secret, created beforehand: the right to create cannot be limited to a name, so the sidecar does not have it. */
   readonly name: string
   readonly clock: Clock
+  /** Uniform in [0, 1). */
   readonly random: () => number
   readonly log: Log
 }
@@ -18,10 +26,9 @@ interface Found {
   readonly resourceVersion: string
 }
 
+/** A conflict means that somebody else got on; so many in a row mean that something is wrong. */
 const MOST_CONFLICTS = 20
-const WATCH_SECONDS = 300
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 10_000
+const CONFLICT = 409
 /** `Date` has whole seconds: a smaller difference is no evidence of different clocks. */
 const CLOCK_TOLERANCE_MS = 2_000
 
@@ -31,17 +38,21 @@ const CLOCK_TOLERANCE_MS = 2_000
  */
 export class KubernetesMedium implements EntryMedium {
   readonly kind = 'kubernetes'
-  readonly #parts: KubernetesMediumParts
+  readonly #clock: Clock
   readonly #api: KubernetesApi
   readonly #path: string
-  readonly #watchers = new Set<() => void>()
-  #watching: AbortController | null = null
+  readonly #watch: KubernetesWatch
+  readonly #outage: Outage
   #clockOffsetMs = 0
 
   constructor(parts: KubernetesMediumParts) {
-    this.#parts = parts
-    this.#api = new KubernetesApi(parts.access, parts.clock)
+    const { access, clock, log } = parts
+    this.#clock = clock
+    this.#api = new KubernetesApi(access, clock)
     this.#path = `/api/v1/namespaces/${parts.namespace}/secrets/${parts.name}`
+    this.#outage = new Outage(log, this.kind, 'store_connection_failed')
+    const outage = new Outage(log, this.kind, 'store_watch_failed')
+    this.#watch = new KubernetesWatch({ ...parts, api: this.#api, outage })
   }
 
   get clockOffsetMs(): number {
@@ -58,100 +69,55 @@ export class KubernetesMedium implements EntryMedium {
       const changed = change(entry)
       if (changed === null) return entry
       const data = { [key]: Buffer.from(JSON.stringify(changed)).toString('base64') }
-      try {
-        await this.#api.ask({
-          method: 'PATCH',
-          path: this.#path,
-          body: { metadata: { resourceVersion }, data },
-          signal,
-        })
-        return changed
-      } catch (error) {
-        if (!(error instanceof KubernetesError) || error.status !== 409) throw error
-      }
+      const body = { metadata: { resourceVersion }, data }
+      if ((await this.#ask({ method: 'PATCH', path: this.#path, body, signal })) !== null) return changed
     }
     throw new Error('the Secret keeps changing')
   }
 
   /** One watch serves all entries: they are in one object. */
   watch(_key: string, changed: () => void): () => void {
-    this.#watchers.add(changed)
-    if (this.#watching === null) {
-      this.#watching = new AbortController()
-      void this.#watch(this.#watching.signal)
-    }
-    return () => {
-      this.#watchers.delete(changed)
-      if (this.#watchers.size > 0) return
-      this.#watching?.abort()
-      this.#watching = null
-    }
+    return this.#watch.add(changed)
   }
 
   async close(): Promise<void> {
-    this.#watchers.clear()
-    this.#watching?.abort()
-    this.#watching = null
+    this.#watch.close()
     this.#api.close()
   }
 
   async #get(key: string, signal: AbortSignal): Promise<Found> {
-    const { clock } = this.#parts
-    const sentAt = clock.now()
-    const { json, date } = await this.#api.ask({ method: 'GET', path: this.#path, signal })
-    if (date !== undefined) {
-      const offset = Date.parse(date) + 500 - (sentAt + clock.now()) / 2
-      this.#clockOffsetMs = Math.abs(offset) <= CLOCK_TOLERANCE_MS ? 0 : Math.round(offset)
-    }
-    const { metadata, data } = json as {
-      metadata: { resourceVersion: string }
-      data?: Record<string, string>
-    }
+    const sentAt = this.#clock.now()
+    const answer = await this.#ask({ method: 'GET', path: this.#path, signal })
+    const { metadata, data } = (answer?.json ?? {}) as SecretObject
+    if (typeof metadata?.resourceVersion !== 'string') throw new Error('the answer is not a Secret')
+    this.#compareClocks(Date.parse(answer?.date ?? ''), (sentAt + this.#clock.now()) / 2)
     return { entry: entryOf(data?.[key]), resourceVersion: metadata.resourceVersion }
   }
 
-  /** Watches until told to stop; whatever ends a watch, another follows after a pause that grows while they fail. */
-  async #watch(signal: AbortSignal): Promise<void> {
-    const { clock, log, random } = this.#parts
-    let pauseMs = FIRST_PAUSE_MS
-    let resourceVersion = ''
-    while (!signal.aborted) {
-      try {
-        for await (const event of this.#api.watch(this.#watchPath(resourceVersion), signal)) {
-          const { type, object } = event as WatchEvent
-          if (type === 'ERROR') throw new KubernetesError(object.code ?? 0, 'the watch')
-          resourceVersion = object.metadata?.resourceVersion ?? resourceVersion
-          pauseMs = FIRST_PAUSE_MS
-          if (type !== 'BOOKMARK') for (const changed of this.#watchers) changed()
-        }
-      } catch (error) {
-        if (signal.aborted) return
-        // 410: the version we asked from is gone from the server's memory. Without one, it begins with what is there now.
-        resourceVersion = ''
-        log.debug('store_watch_failed', { store: this.kind, error })
-      }
-      await clock.sleep(pauseMs * (0.5 + random()), signal).catch(() => {})
-      pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)
+  /** Null for a conflict. */
+  async #ask(request: Parameters<KubernetesApi['ask']>[0]): Promise<KubernetesAnswer | null> {
+    try {
+      const answer = await this.#api.ask(request)
+      this.#outage.over()
+      return answer
+    } catch (error) {
+      if (error instanceof KubernetesError && error.status === CONFLICT) return null
+      if (!request.signal.aborted) this.#outage.failed(error)
+      throw error
     }
   }
 
-  #watchPath(resourceVersion: string): string {
-    const { namespace, name, random } = this.#parts
-    const query = new URLSearchParams({
-      watch: 'true',
-      // RBAC allows a watch of one name only when the selector asks for exactly that name.
-      fieldSelector: `metadata.name=${name}`,
-      allowWatchBookmarks: 'true',
-      timeoutSeconds: String(WATCH_SECONDS + Math.floor(60 * random())),
-    })
-    if (resourceVersion !== '') query.set('resourceVersion', resourceVersion)
-    return `/api/v1/namespaces/${namespace}/secrets?${query}`
+  #compareClocks(theirs: number, ours: number): void {
+    // Cut to the second, so half a second more on average.
+    const offset = theirs + 500 - ours
+    if (Number.isNaN(offset)) return
+    this.#clockOffsetMs = Math.abs(offset) <= CLOCK_TOLERANCE_MS ? 0 : Math.round(offset)
   }
 }
 
-interface WatchEvent {
-  readonly type: string
-  readonly object: { readonly metadata?: { readonly resourceVersion?: string }; readonly code?: number }
+interface SecretObject {
+  readonly metadata?: { readonly resourceVersion?: string }
+  readonly data?: Record<string, string>
 }
 
 function entryOf(base64: string | undefined): Entry {
