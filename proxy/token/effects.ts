@@ -51,6 +51,7 @@ export class Effects {
   /** Goes over to another secret's entry and minter. Only between attempts, or an answer would be taken for the wrong secret's. */
   changeSecret(next: SecretParts): void {
     const old = this.#secret
+    this.#lease = null
     this.#secret = next
     this.#unwatch()
     this.watch()
@@ -72,10 +73,14 @@ export class Effects {
         break
       case 'acquire':
         this.#ask('acquire', async (signal) => {
-          this.#lease = await store.acquire(leaseMs, signal)
-          return this.#lease === null
-            ? { kind: 'lease_denied' }
-            : { kind: 'leased', state: this.#lease.state }
+          const lease = await store.acquire(leaseMs, signal)
+          if (signal.aborted) {
+            // Granted too late to be used: in the place of a newer lease it would have that one's token refused.
+            this.#giveBack(lease)
+            signal.throwIfAborted()
+          }
+          this.#lease = lease
+          return lease === null ? { kind: 'lease_denied' } : { kind: 'leased', state: lease.state }
         })
         break
       case 'begin':
@@ -100,7 +105,8 @@ export class Effects {
         }))
         break
       case 'release':
-        this.#release()
+        this.#giveBack(this.#lease)
+        this.#lease = null
         break
       case 'tally':
         record.tally(action.outcome)
@@ -133,14 +139,14 @@ export class Effects {
       })
       .then((outcome) => {
         bound.clear()
+        // Not ours to give back any more: it has to run out, with whatever may still take effect.
+        if (outcome.kind === 'unknown') this.#lease = null
         record.mintEnded(outcome.kind === 'minted', (clock.monotonic() - sentAt) / 1_000)
         emit({ kind: 'mint_ended', outcome })
       })
   }
 
-  #release(): void {
-    const lease = this.#lease
-    this.#lease = null
+  #giveBack(lease: MintLease | null): void {
     if (lease === null) return
     const { clock, log, name } = this.#parts
     const bound = deadline(clock, STORE_TIMEOUT_MS, this.#closed.signal)
@@ -153,13 +159,21 @@ export class Effects {
   #ask(during: StoreAction, work: (signal: AbortSignal) => Promise<TokenEvent>): void {
     const { clock, log, name, record, emit } = this.#parts
     const bound = deadline(clock, STORE_TIMEOUT_MS, this.#closed.signal)
+    const secret = this.#secret
+    // What an offer to another secret's entry came to is nobody's business any more.
+    const isPast = () => this.#closed.signal.aborted || this.#secret !== secret
     abortable(work(bound.signal), bound.signal)
-      .then(emit, (error) => {
-        if (this.#closed.signal.aborted) return
-        record.storeFailed()
-        log.debug('store_failed', { credential: name, store: this.storeKind, during, error })
-        emit({ kind: 'store_failed', during })
-      })
+      .then(
+        (event) => {
+          if (!isPast()) emit(event)
+        },
+        (error) => {
+          if (isPast()) return
+          record.storeFailed()
+          log.debug('store_failed', { credential: name, store: this.storeKind, during, error })
+          emit({ kind: 'store_failed', during })
+        },
+      )
       .finally(bound.clear)
   }
 }

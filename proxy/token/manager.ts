@@ -2,18 +2,20 @@ import { abortable, deadline } from '../lib/abort.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { credentialState } from './credential-state.ts'
+import { credentialStatus } from './credential-state.ts'
 import { isSuspect, nextDue } from './due.ts'
 import { Effects, type SecretParts } from './effects.ts'
 import { type Holds, holds, imminentFrom, isHopeless, lackCode } from './hold.ts'
-import { leaseMs, step } from './machine.ts'
+import { leaseMs } from './lease-time.ts'
+import { isUnfinished, step } from './machine.ts'
 import { MintRecord } from './mint-record.ts'
-import { requestsToday } from './pacing.ts'
+import { ReplayEvidence } from './replay-evidence.ts'
 import type { HeldToken, TokenSource, Waiting } from './source.ts'
 import { type Instant, initialState, type TokenEvent, type TokenPolicy, type TokenState } from './state.ts'
 import type { CredentialStatus } from './status.ts'
-import { isUsable, refreshAt } from './token.ts'
+import { isUsable } from './token.ts'
 import { type Verdict, type WaitingCall, WaitingCalls } from './waiting-calls.ts'
+import { wakeAt } from './wake.ts'
 
 /** What a manager works with. */
 export interface TokenManagerParts extends SecretParts {
@@ -28,7 +30,6 @@ export interface TokenManagerParts extends SecretParts {
 
 /** `tick()` comes each second; only what falls due before the next one gets a timer, so none is ever long (rule 11). */
 const TICK_MS = 1_000
-const DRAIN_POLL_MS = 10
 const CLEARED_POLL_MS = 20
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -42,6 +43,7 @@ export class TokenManager implements TokenSource {
   readonly #record = new MintRecord()
   readonly #effects: Effects
   readonly #waiting = new WaitingCalls()
+  readonly #evidence = new ReplayEvidence()
   readonly #observers = new Set<() => void>()
   #stopped = false
   #nextSecret: SecretParts | null = null
@@ -90,9 +92,11 @@ export class TokenManager implements TokenSource {
     const before = this.#held
     const errorBefore = this.#state.lastError
     const bound = deadline(this.#parts.clock, 2 * (mintTimeoutMs + mintQuarantineMs), signal)
-    // A failure that ended the wish counts; one after which it is tried again does not.
+    // A refusal ends the wish; after an unanswered mint it is tried again.
+    const refused = () =>
+      !this.#state.asked && this.#state.unknownSince === null && this.#state.lastError !== errorBefore
     const outcome = this.#until(
-      () => this.#held !== before || (!this.#state.asked && this.#state.lastError !== errorBefore),
+      () => this.#held !== before || this.#state.stopping || refused(),
       bound.signal,
     )
     this.#apply({ kind: 'asked' })
@@ -110,20 +114,19 @@ export class TokenManager implements TokenSource {
 
   /**
    * Ends all work; calls that wait are told `shutting_down`. A mint that was sent is finished first, within its own
-   * deadline: it has revoked the stored token, so its answer must not be lost.
+   * deadline, and its token stored: it has revoked the one that is, so its answer must not be lost.
    */
   async stop(): Promise<void> {
     const { clock, policy } = this.#parts
+    this.#apply({ kind: 'stopping' })
     const bound = deadline(clock, leaseMs(policy))
-    await this.#until(
-      () => !['beginning', 'draining', 'minting', 'publishing'].includes(this.#state.phase.kind),
-      bound.signal,
-    )
+    await this.#until(() => !isUnfinished(this.#state), bound.signal)
       .catch(() => {})
       .finally(bound.clear)
     this.#stopped = true
     this.#cancelWake()
-    this.#waiting.settle(() => ({ error: new ProblemError('shutting_down') }))
+    const at = this.#instant()
+    this.#waiting.settle(({ rejected }) => (rejected === null ? { error: this.#lack(at) } : { token: null }))
     await this.#effects.close()
   }
 
@@ -138,50 +141,40 @@ export class TokenManager implements TokenSource {
   }
 
   async current(waiting: Waiting): Promise<HeldToken> {
+    if (this.#stopped) throw this.#lack(this.#instant())
     const token = await this.#wait(waiting, null)
     if (token === null) throw new ProblemError('token_unavailable')
     return token
   }
 
-  replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
+  async replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
+    if (rejected !== this.#held || this.#state.phase.kind === 'minting') this.#evidence.late(rejected)
     if (rejected === this.#held) this.#apply({ kind: 'rejected', sentAt })
-    return this.#wait(waiting, rejected)
+    return waiting.replayable && !this.#stopped ? this.#wait(waiting, rejected) : null
   }
 
   replayAccepted(replaced: HeldToken): void {
-    this.#apply({ kind: 'replay_accepted', generation: replaced.generation })
+    if (this.#evidence.accepted(replaced))
+      this.#apply({ kind: 'replay_accepted', generation: replaced.generation })
   }
 
   status(): CredentialStatus {
-    const { policy } = this.#parts
-    const at = this.#instant()
-    const { token, requests, lastError, storeHealthy } = this.#state
-    return {
-      name: this.name,
-      state: credentialState(this.#state, at, policy),
-      usable: token !== null && isUsable(token, at.now),
-      generation: token?.generation ?? 0,
-      fingerprint: token?.value.fingerprint() ?? null,
-      mintedAt: token?.mintedAt ?? null,
-      validTill: token?.validTill ?? null,
-      nextRefreshAt: token === null ? null : refreshAt(token, policy.refreshLeadMs),
-      lastError,
-      mints: {
-        ...this.#record.snapshot(),
-        today: requestsToday(requests, at.now),
-        budget: policy.mintDailyBudget,
-      },
-      foreignMints: this.#record.foreign,
-      store: { kind: this.#effects.storeKind, healthy: storeHealthy, errors: this.#record.storeErrors },
-    }
+    const status = credentialStatus(this.#state, this.#instant(), this.#parts.policy, this.#record)
+    return { name: this.name, ...status, store: { ...status.store, kind: this.#effects.storeKind } }
   }
 
+  /** Only the newcomer is judged: thousands may be waiting, and nothing has changed for them. */
   #wait(waiting: Waiting, rejected: HeldToken | null): Promise<HeldToken | null> {
-    const { clock, policy } = this.#parts
-    if (this.#stopped) return Promise.reject(new ProblemError('shutting_down'))
-    const deadline = clock.monotonic() + policy.holdTimeoutMs
-    const token = this.#waiting.add({ replayable: waiting.replayable, rejected, deadline }, waiting.signal)
-    this.#settle()
+    const at = this.#instant()
+    const deadline = at.mono + this.#parts.policy.holdTimeoutMs
+    const call: WaitingCall = { replayable: waiting.replayable, rejected, deadline }
+    const verdict = this.#judge(call, at)
+    if (verdict !== null) {
+      if (waiting.signal.aborted) return Promise.reject(waiting.signal.reason)
+      return 'error' in verdict ? Promise.reject(verdict.error) : Promise.resolve(verdict.token)
+    }
+    const token = this.#waiting.add(call, waiting.signal)
+    this.#setWake(at)
     return token
   }
 
@@ -199,10 +192,12 @@ export class TokenManager implements TokenSource {
     if (open !== null) return { token: open }
     if (held !== null && isUsable(held, at.now)) return at.mono >= call.deadline ? { token: held } : null
     const inVain = at.mono >= call.deadline || isHopeless(this.#state, at, policy, call.deadline)
-    return inVain ? { error: this.#lack(at) } : null
+    if (!inVain) return null
+    return call.rejected === null ? { error: this.#lack(at) } : { token: null }
   }
 
   #lack(at: Instant): ProblemError {
+    if (this.#state.stopping) return new ProblemError('shutting_down')
     const due = nextDue(this.#state, at, this.#parts.policy)
     const retryAfterS = due === null ? 1 : Math.max(1, Math.ceil((due.at - at.mono) / 1_000))
     return new ProblemError(lackCode(this.#state, at, this.#parts.policy), { retryAfterS })
@@ -217,7 +212,9 @@ export class TokenManager implements TokenSource {
     const at = this.#instant()
     this.#holds = holds(state, at, this.#parts.policy)
     this.#imminentFrom = imminentFrom(state, at, this.#parts.policy) ?? NEVER
-    this.#settle()
+    // A rejection ends nobody's wait, and there may be a thousand of both.
+    if (event.kind !== 'rejected') this.#waiting.settle((call) => this.#judge(call, at))
+    this.#setWake(at)
     for (const observe of this.#observers) observe()
     this.#changeSecret()
   }
@@ -251,21 +248,18 @@ export class TokenManager implements TokenSource {
     return abortable(done, signal).finally(() => this.#observers.delete(observe))
   }
 
-  #settle(): void {
-    const at = this.#instant()
-    this.#waiting.settle((call) => this.#judge(call, at))
+  #setWake(at: Instant): void {
     this.#cancelWake()
     const delayMs = Math.max(1, this.#nextChange(at) - at.mono)
-    this.#cancelWake = delayMs > TICK_MS ? () => {} : this.#parts.clock.after(delayMs, () => this.tick())
+    // Who stops the manager has stopped its tick before.
+    const isOwn = delayMs <= TICK_MS || (this.#state.stopping && delayMs !== NEVER)
+    this.#cancelWake = isOwn ? this.#parts.clock.after(delayMs, () => this.tick()) : () => {}
   }
 
   /** When time alone changes something, monotonic ms. */
   #nextChange(at: Instant): number {
-    const { phase, offerAt, token } = this.#state
-    const times = [offerAt ?? NEVER]
-    if (phase.kind === 'idle') times.push(nextDue(this.#state, at, this.#parts.policy)?.at ?? NEVER)
-    else if (phase.kind === 'waiting') times.push(phase.retryAt)
-    else if (phase.kind === 'draining') times.push(phase.until, at.mono + DRAIN_POLL_MS)
+    const { token } = this.#state
+    const times = [wakeAt(this.#state, at, this.#parts.policy)]
     if (this.#waiting.size > 0) {
       times.push(this.#waiting.nextDeadline())
       // Calls that are accepted clear a token without an event: the data plane writes a number.

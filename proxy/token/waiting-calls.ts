@@ -54,10 +54,9 @@ export class WaitingCalls {
     }
   }
 
-  /** The earliest deadline, monotonic ms; `Infinity` when nobody waits. */
+  /** The earliest deadline, monotonic ms; `Infinity` when nobody waits. All wait equally long, so it is the first call's. */
   nextDeadline(): number {
-    let first = Number.POSITIVE_INFINITY
-    for (const entry of this.#entries) first = Math.min(first, entry.deadline)
-    return first
+    for (const { deadline } of this.#entries) return deadline
+    return Number.POSITIVE_INFINITY
   }
 }
