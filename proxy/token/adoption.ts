@@ -1,22 +1,36 @@
-import type { Action, Instant, TokenState } from './state.ts'
+import { isSuspect } from './due.ts'
+import { requestsToday } from './pacing.ts'
+import { replacedForRejection } from './rejections.ts'
+import type { Action, Instant, TokenPolicy, TokenState } from './state.ts'
 import type { DailyRequests, StoredState } from './store.ts'
-import { isUsable, type Token } from './token.ts'
+import { isUsable, refreshAt, type Token } from './token.ts'
 
 /** Takes over what the store holds: a newer token, the day's requests, another replica's announcement (rule 2). */
-export function adopt(state: TokenState, stored: StoredState, at: Instant, actions: Action[]): TokenState {
+export function adopt(
+  state: TokenState,
+  stored: StoredState,
+  at: Instant,
+  policy: TokenPolicy,
+  actions: Action[],
+): TokenState {
   const known: TokenState = {
-    ...state,
+    ...counted(state, stored.requests, at),
     topGeneration: Math.max(state.topGeneration, stored.token?.generation ?? 0),
-    requests: laterCount(state.requests, stored.requests),
     announcedAt: stored.rotating ? (state.announcedAt ?? at.mono) : null,
+    disturbed: state.disturbed || stored.rotating,
   }
-  if (stored.token !== null && replaces(stored.token, known, at)) {
+  const { token } = stored
+  if (token !== null && known.token !== null && isSame(token, known.token)) {
+    // The store may have given it another number: what the fleet agrees on is what the store says.
+    return { ...known, orphan: false, token: { ...known.token, generation: token.generation } }
+  }
+  if (token !== null && replaces(token, known, at)) {
     actions.push({ do: 'tally', outcome: 'adopted' })
-    actions.push({ do: 'tell', level: 'info', event: 'token_adopted', fields: tokenFields(stored.token) })
-    return withToken(known, stored.token)
+    actions.push({ do: 'tell', level: 'info', event: 'token_adopted', fields: tokenFields(token) })
+    return adopted(known, token, stored.rotating, at, policy)
   }
-  const behind = (stored.token?.generation ?? 0) < (known.token?.generation ?? 0)
-  if (behind && !known.orphan && known.offerAt === null) {
+  const behind = (token?.generation ?? 0) < (known.token?.generation ?? 0)
+  if (behind && !known.orphan && known.offerAt === null && !known.offering) {
     // The store lost a write (failover, flush, restored backup). The highest generation wins: give it back.
     actions.push({
       do: 'tell',
@@ -40,8 +54,10 @@ export function withToken(state: TokenState, token: Token): TokenState {
     scheduled: false,
     rejectedAt: null,
     surelyRejectedAt: null,
+    readWanted: false,
     unknownSince: null,
     announcedAt: null,
+    disturbed: false,
     pause: null,
     failures: 0,
     secretRejections: 0,
@@ -58,15 +74,54 @@ export function tokenFields(token: Token): Record<string, unknown> {
   }
 }
 
+function adopted(
+  state: TokenState,
+  token: Token,
+  rotating: boolean,
+  at: Instant,
+  policy: TokenPolicy,
+): TokenState {
+  // An announcement that outlasts the publishing is the next one: this token is about to die as well.
+  const taken: TokenState = {
+    ...withToken(state, token),
+    announcedAt: rotating ? at.mono : null,
+    disturbed: rotating,
+    ...pacedByOthers(state, at, policy),
+  }
+  if (isUsable(token, at.now)) return taken
+  // It fulfils no wish. Processes that go by each other's expired tokens would mint in turns, without a pause.
+  const { pause, failures, secretRejections, asked, scheduled } = state
+  return { ...taken, pause, failures, secretRejections, asked, scheduled }
+}
+
+/**
+ * MINT_MIN_INTERVAL is meant for the fleet: N replicas that talk to one rejecting endpoint must not take turns. So a
+ * suspect token that another process replaced counts as replaced for its rejections, and one that it replaced before its
+ * time puts off a replacement of ours, though it proves nothing about rejections.
+ */
+function pacedByOthers(state: TokenState, at: Instant, policy: TokenPolicy): Partial<TokenState> {
+  const { token } = state
+  if (token === null || state.orphan || !isUsable(token, at.now)) return {}
+  if (isSuspect(state, at)) return replacedForRejection(state, token.generation, false, at)
+  const refresh = refreshAt(token, policy.refreshLeadMs)
+  return refresh === null || at.now < refresh ? { rejectionMintAt: at.mono } : {}
+}
+
+function isSame(stored: Token, held: Token): boolean {
+  return stored.generation >= held.generation && stored.value.fingerprint() === held.value.fingerprint()
+}
+
 function replaces(stored: Token, state: TokenState, at: Instant): boolean {
   if (state.token === null) return true
   if (state.orphan) return isUsable(stored, at.now)
-  if (stored.generation !== state.token.generation) return stored.generation > state.token.generation
-  // Two mints got one number (a write was lost in between): what the fleet agrees on is what the store says.
-  return stored.value.fingerprint() !== state.token.value.fingerprint()
+  // Two mints may get one number (a write was lost in between); that they differ has been seen before.
+  return stored.generation >= state.token.generation
 }
 
-function laterCount(ours: DailyRequests, stored: DailyRequests): DailyRequests {
-  if (ours.day !== stored.day) return ours.day > stored.day ? ours : stored
-  return ours.count > stored.count ? ours : stored
+/** The day's requests, and that one was sent just now if another process's has come to light. */
+function counted(state: TokenState, stored: DailyRequests, at: Instant): TokenState {
+  const { requests } = state
+  if (requestsToday(stored, at.now) < requestsToday(requests, at.now)) return state
+  const isNew = requests.day !== '' && requestsToday(stored, at.now) > requestsToday(requests, at.now)
+  return { ...state, requests: stored, lastRequestAt: isNew ? at.mono : state.lastRequestAt }
 }

@@ -1,13 +1,43 @@
 import { isSuspect, nextDue, wanted } from './due.ts'
+import { isAnnounced } from './lease-time.ts'
+import type { MintRecord } from './mint-record.ts'
+import { requestsToday } from './pacing.ts'
 import type { Instant, TokenPolicy, TokenState } from './state.ts'
-import type { CredentialState } from './status.ts'
-import { isUsable } from './token.ts'
+import type { CredentialState, CredentialStatus } from './status.ts'
+import { isUsable, refreshAt } from './token.ts'
 
 const ROTATING: ReadonlySet<string> = new Set(['beginning', 'draining', 'minting', 'publishing'])
 
+/** What people see of a credential, but for its name and the kind of its store. */
+export function credentialStatus(
+  state: TokenState,
+  at: Instant,
+  policy: TokenPolicy,
+  record: MintRecord,
+): Omit<CredentialStatus, 'name' | 'store'> & { readonly store: Omit<CredentialStatus['store'], 'kind'> } {
+  const { token, requests, lastError, storeHealthy } = state
+  return {
+    state: credentialState(state, at, policy),
+    usable: token !== null && isUsable(token, at.now),
+    generation: token?.generation ?? 0,
+    fingerprint: token?.value.fingerprint() ?? null,
+    mintedAt: token?.mintedAt ?? null,
+    validTill: token?.validTill ?? null,
+    nextRefreshAt: token === null ? null : refreshAt(token, policy.refreshLeadMs),
+    lastError,
+    mints: {
+      ...record.snapshot(),
+      today: requestsToday(requests, at.now),
+      budget: policy.mintDailyBudget,
+    },
+    foreignMints: record.foreign,
+    store: { healthy: storeHealthy, errors: record.storeErrors },
+  }
+}
+
 /** The one word people get for the state of a credential. */
-export function credentialState(state: TokenState, at: Instant, policy: TokenPolicy): CredentialState {
-  if (ROTATING.has(state.phase.kind) || state.announcedAt !== null) return 'rotating'
+function credentialState(state: TokenState, at: Instant, policy: TokenPolicy): CredentialState {
+  if (ROTATING.has(state.phase.kind) || isAnnounced(state, at, policy)) return 'rotating'
   if (state.pause?.why === 'secret_rejected') return 'rejected'
   if (state.token !== null && (state.unknownSince !== null || isSuspect(state, at))) return 'suspect'
   const due = nextDue(state, at, policy)

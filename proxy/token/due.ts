@@ -17,7 +17,7 @@ const DRAIN_UNREPLAYABLE_MS = 5_000
 /** Beside traffic that is accepted, the next calls tell whether a rejection was the endpoint's doing. */
 const CLEARED_WITHIN_MS = 250
 
-/** The earliest reason to get a newer token; null when the held one will do for ever. */
+/** The earliest reason to get a newer token; null when the held one will do for ever, or to the end of the process. */
 export function nextDue(state: TokenState, at: Instant, policy: TokenPolicy): Due | null {
   let first: Due | null = null
   for (const due of reasons(state, at, policy)) if (first === null || due.at < first.at) first = due
@@ -26,6 +26,7 @@ export function nextDue(state: TokenState, at: Instant, policy: TokenPolicy): Du
 
 /** Why a newer token is wanted, whether or not a pause stands before it; null when none is. */
 export function wanted(state: TokenState, at: Instant, policy: TokenPolicy): MintReason | null {
+  if (state.stopping) return null
   if (state.asked) return 'asked'
   if (state.orphan) return 'secret_changed'
   if (state.token === null || !isUsable(state.token, at.now)) return 'missing'
@@ -51,6 +52,7 @@ export function isSurelySuspect(state: TokenState, at: Instant): boolean {
 }
 
 function reasons(state: TokenState, at: Instant, policy: TokenPolicy): Due[] {
+  if (state.stopping) return []
   const quiet = Math.max(state.quietUntil, state.storeRetryAt)
   // A person's wish waits for nothing but the quarantine; 48 requests a day are kept for it.
   const due: Due[] = state.asked ? [{ reason: 'asked', at: quiet }] : []
@@ -87,7 +89,12 @@ function automaticFrom(state: TokenState, at: Instant, policy: TokenPolicy): num
       : budgetPause === 0
         ? Number.NEGATIVE_INFINITY
         : state.lastRequestAt + budgetPause
-  return Math.max(budget, state.pause?.until ?? Number.NEGATIVE_INFINITY)
+  return Math.max(budget, pausedUntil(state, at))
+}
+
+function pausedUntil({ pause }: TokenState, at: Instant): number {
+  if (pause === null) return Number.NEGATIVE_INFINITY
+  return pause.untilNow === null ? pause.until : Math.min(pause.until, at.mono + (pause.untilNow - at.now))
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { ProblemCode } from '../lib/errors.ts'
 import { isSurelySuspect, isSuspect, nextDue } from './due.ts'
+import { isAnnounced } from './lease-time.ts'
 import { budgetPauseMs } from './pacing.ts'
 import type { Instant, TokenPolicy, TokenState } from './state.ts'
 import { isUsable, refreshAt } from './token.ts'
+import { wantedReadAt } from './wake.ts'
 
 /**
  * Until when calls have to wait, monotonic ms (rules 5 and 6). `-Infinity`: nobody waits; `Infinity`: until there is a
@@ -47,7 +49,7 @@ export function imminentFrom(state: TokenState, at: Instant, policy: TokenPolicy
 function rotatingSince(state: TokenState, at: Instant, policy: TokenPolicy): number | null {
   const { phase } = state
   if (phase.kind === 'beginning' || phase.kind === 'draining' || phase.kind === 'minting') return phase.since
-  if (state.announcedAt !== null) return state.announcedAt
+  if (isAnnounced(state, at, policy)) return state.announcedAt
   if (isSuspect(state, at)) {
     const due = nextDue(state, at, policy)
     const asking = phase.kind !== 'idle' && isSurelySuspect(state, at)
@@ -66,7 +68,7 @@ export function lackCode(state: TokenState, at: Instant, policy: TokenPolicy): P
 
 /** Whether waiting until `deadline` (monotonic ms) cannot bring a token, as far as this process decides it. */
 export function isHopeless(state: TokenState, at: Instant, policy: TokenPolicy, deadline: number): boolean {
-  if (state.phase.kind !== 'idle' || state.announcedAt !== null) return false
+  if (state.phase.kind !== 'idle' || isAnnounced(state, at, policy)) return false
   const due = nextDue(state, at, policy)
-  return due === null || due.at > deadline
+  return Math.min(due?.at ?? Number.POSITIVE_INFINITY, wantedReadAt(state)) > deadline
 }

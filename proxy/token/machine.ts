@@ -1,9 +1,12 @@
 import { adopt } from './adoption.ts'
-import { isSurelySuspect, isSuspect, nextDue, rejectionMintFrom, wanted } from './due.ts'
+import { isSuspect, nextDue, wanted } from './due.ts'
+import { elapsedMs } from './lease-time.ts'
 import { mintEnded } from './mint-ended.ts'
 import { backoffMs, utcDay } from './pacing.ts'
-import type { Action, Instant, TokenEvent, TokenPolicy, TokenState } from './state.ts'
+import { rejected, replayAccepted } from './rejections.ts'
+import type { Action, Instant, Moment, TokenEvent, TokenPolicy, TokenState } from './state.ts'
 import { isUsable } from './token.ts'
+import { wantedReadAt } from './wake.ts'
 
 /** A step's result: the state after it and what the shell has to do, in order. */
 export interface Step {
@@ -11,21 +14,13 @@ export interface Step {
   readonly actions: readonly Action[]
 }
 
-/** Least pause between two reads caused by rejections: a thousand rejected calls are one question. */
-const READ_GAP_MS = 200
 const POLL_MS = 5_000
+/** Least wait before the right to mint is asked for again; up to twice as long, so that waiting processes spread. */
+const LEASE_RETRY_MS = 200
 /** Calls under way when a rotation begins get this long to come back before the old token dies. */
 const DRAIN_MS = 250
 /** A replica's own schedule may fire a little before or after the one that minted. */
 const SCHEDULE_SKEW_MS = 2_000
-
-/** Room for publishing, within the lease: lease = mint deadline + quarantine + this. */
-const PUBLISH_MS = 1_000
-
-/** How long the right to mint is asked for: longer than anything sent under it can take effect (see `MintLease`). */
-export function leaseMs(policy: TokenPolicy): number {
-  return policy.mintTimeoutMs + policy.mintQuarantineMs + PUBLISH_MS
-}
 
 /**
  * The token life cycle as a pure function: rules 1 to 11 of docs/architecture.md. There is one attempt at a time, in the
@@ -33,96 +28,92 @@ export function leaseMs(policy: TokenPolicy): number {
  */
 export function step(before: TokenState, event: TokenEvent, at: Instant, policy: TokenPolicy): Step {
   const actions: Action[] = []
-  let state = before
+  const state = react(before, event, at, policy, actions)
+  return { state: proceed(state, at, policy, actions), actions }
+}
+
+function react(
+  state: TokenState,
+  event: TokenEvent,
+  at: Instant,
+  policy: TokenPolicy,
+  actions: Action[],
+): TokenState {
   switch (event.kind) {
     case 'tick':
-      break
-    case 'schedule':
-      if (state.token === null || state.token.mintedAt < at.now - SCHEDULE_SKEW_MS)
-        state = { ...state, scheduled: true }
-      break
+      return state
+    case 'schedule': {
+      const justMinted = state.token !== null && state.token.mintedAt >= at.now - SCHEDULE_SKEW_MS
+      return justMinted ? state : { ...state, scheduled: true }
+    }
     case 'asked':
-      state = { ...state, asked: true }
-      break
+      return { ...state, asked: true }
     case 'secret_changed':
-      // What the API said of the old secret says nothing about the new one; its entry counts from its own numbers.
-      state = {
-        ...state,
-        orphan: true,
-        topGeneration: 0,
-        pause: null,
-        secretRejections: 0,
-        failures: 0,
-        requests: { day: '', count: 0 },
-        offerAt: null,
-        phase: state.phase.kind === 'waiting' ? { kind: 'idle' } : state.phase,
-      }
-      break
+      return secretChanged(state)
+    case 'stopping':
+      return { ...state, stopping: true }
     case 'rejected':
-      state = onRejected(state, event.sentAt, at, policy, actions)
-      break
+      return rejected(state, event.sentAt, at, policy, actions)
     case 'replay_accepted':
-      state = onReplayAccepted(state, event.generation, actions)
-      break
+      return replayAccepted(state, event.generation, actions)
     case 'store_changed':
-      if (state.phase.kind === 'idle' || state.phase.kind === 'waiting') state = startReading(state, actions)
-      break
-    case 'read':
-      state = adopt(storeAnswered(state), event.state, at, actions)
-      state = { ...state, readAt: at.mono, phase: { kind: 'idle' } }
-      if (dueNow(state, at, policy)) {
+      if (state.phase.kind === 'idle' || state.phase.kind === 'waiting') return startReading(state, actions)
+      return state.phase.kind === 'reading' ? { ...state, phase: { kind: 'reading', again: true } } : state
+    case 'read': {
+      const read = adopt(storeAnswered(state), event.state, at, policy, actions)
+      const idle: TokenState = { ...read, readAt: at.mono, phase: { kind: 'idle' } }
+      if (dueNow(idle, at, policy)) {
         actions.push({ do: 'acquire' })
-        state = { ...state, phase: { kind: 'acquiring' } }
+        // A store that answers reads may yet refuse to be written: its failures are forgotten when it has let us write.
+        const { storeHealthy, storeFailures } = state
+        const asked: Moment = { now: at.now, mono: at.mono }
+        return { ...idle, storeHealthy, storeFailures, phase: { kind: 'acquiring', asked } }
       }
-      return { state, actions }
-    case 'leased':
-      state = adopt(storeAnswered(state), event.state, at, actions)
-      if (dueNow(state, at, policy)) {
+      return state.phase.kind === 'reading' && state.phase.again ? startReading(idle, actions) : idle
+    }
+    case 'leased': {
+      const { phase } = state
+      const leased = adopt(storeAnswered(state), event.state, at, policy, actions)
+      if (phase.kind === 'acquiring' && dueNow(leased, at, policy)) {
         actions.push({ do: 'begin', day: utcDay(at.now) })
-        state = {
-          ...state,
+        return {
+          ...leased,
           announcedAt: null,
-          phase: { kind: 'beginning', leasedAt: at.mono, since: at.mono },
+          phase: { kind: 'beginning', asked: phase.asked, since: at.mono },
         }
-        return { state, actions }
       }
       actions.push({ do: 'release' })
-      state = { ...state, phase: { kind: 'idle' } }
-      break
+      return { ...leased, phase: { kind: 'idle' } }
+    }
     case 'lease_denied':
-      state = storeAnswered({
+      return storeAnswered({
         ...state,
-        phase: { kind: 'waiting', retryAt: at.mono + READ_GAP_MS * (1 + at.random) },
+        phase: { kind: 'waiting', retryAt: at.mono + LEASE_RETRY_MS * (1 + at.random) },
       })
-      break
     case 'begun':
-      state = onBegun(storeAnswered(state), event.count, at, policy, actions)
-      break
+      return begun(storeAnswered(state), event.count, at, policy, actions)
     case 'mint_ended':
-      state = mintEnded(state, event.outcome, at, policy, actions)
-      break
+      return mintEnded(state, event.outcome, at, policy, actions)
     case 'published':
-      state = storeAnswered(state)
-      if (event.accepted) state = { ...state, phase: { kind: 'idle' } }
-      else {
-        // A successor took over: what it published is the fleet's token, and ours may be dead already.
-        actions.push({
-          do: 'tell',
-          level: 'warn',
-          event: 'publish_superseded',
-          fields: { generation: state.topGeneration },
-        })
-        state = startReading({ ...state, orphan: true }, actions)
-      }
-      break
-    case 'offered':
-      state = adopt({ ...storeAnswered(state), offerAt: null }, event.state, at, actions)
-      break
+      if (event.accepted) return { ...storeAnswered(state), phase: { kind: 'idle' } }
+      // A successor took over. While it has not published, ours is the newest token; its own replaces it then.
+      actions.push({
+        do: 'tell',
+        level: 'warn',
+        event: 'publish_superseded',
+        fields: { generation: state.topGeneration },
+      })
+      return { ...storeAnswered(state), phase: { kind: 'idle' }, offerAt: at.mono }
+    case 'offered': {
+      const offered: TokenState = { ...storeAnswered(state), offering: false, offerAt: null }
+      const known = adopt(offered, event.state, at, policy, actions)
+      // Our lease may have been left over from the write that failed; it is announced, and the others hold their calls.
+      if (known.phase.kind === 'idle') actions.push({ do: 'release' })
+      return known.offerAt === null ? known : { ...known, offerAt: at.mono + POLL_MS }
+    }
     case 'store_failed':
-      state = onStoreFailed(state, event.during, at, actions)
-      break
+      return storeFailed(state, event.during, at, actions)
   }
-  return { state: proceed(state, at, policy, actions), actions }
 }
 
 /** Moves an attempt on as far as time alone allows. */
@@ -130,17 +121,16 @@ function proceed(state: TokenState, at: Instant, policy: TokenPolicy, actions: A
   const { phase } = state
   if (state.offerAt !== null && at.mono >= state.offerAt && state.token !== null) {
     actions.push({ do: 'offer', token: state.token })
-    return proceed({ ...state, offerAt: null }, at, policy, actions)
+    return proceed({ ...state, offerAt: null, offering: true }, at, policy, actions)
   }
   if (phase.kind === 'draining' && (at.inFlight === 0 || at.mono >= phase.until)) {
-    return send(state, phase.leasedAt, phase.since, at, policy, actions)
+    return send(state, phase.asked, phase.since, at, policy, actions)
   }
   if (phase.kind === 'waiting' && at.mono >= phase.retryAt) return startReading(state, actions)
   if (phase.kind !== 'idle') return state
-  const stale = at.mono - state.readAt >= POLL_MS * (1 + at.random)
-  if (dueNow(state, at, policy) || (stale && at.mono >= state.storeRetryAt))
-    return startReading(state, actions)
-  return state
+  const stale = at.mono - state.readAt >= POLL_MS * (1 + at.random) && at.mono >= state.storeRetryAt
+  const read = stale || at.mono >= wantedReadAt(state) || dueNow(state, at, policy)
+  return read ? startReading(state, actions) : state
 }
 
 function dueNow(state: TokenState, at: Instant, policy: TokenPolicy): boolean {
@@ -148,60 +138,43 @@ function dueNow(state: TokenState, at: Instant, policy: TokenPolicy): boolean {
   return due !== null && due.at <= at.mono
 }
 
+/** Whether the process must not end yet: a mint may have been sent, or its token is not in the store. */
+export function isUnfinished(state: TokenState): boolean {
+  const { kind } = state.phase
+  const sent = kind !== 'idle' && kind !== 'reading' && kind !== 'waiting'
+  return sent || state.offerAt !== null || state.offering
+}
+
 function startReading(state: TokenState, actions: Action[]): TokenState {
   actions.push({ do: 'read' })
-  return { ...state, phase: { kind: 'reading' } }
+  return { ...state, readWanted: false, phase: { kind: 'reading', again: false } }
 }
 
-function onRejected(
-  state: TokenState,
-  sentAt: number,
-  at: Instant,
-  policy: TokenPolicy,
-  actions: Action[],
-): TokenState {
-  const first = !isSuspect(state, at)
-  const suspect: TokenState = {
+/** What is known of the old secret says nothing about the new one; its entry counts from its own numbers. */
+function secretChanged(state: TokenState): TokenState {
+  return {
     ...state,
-    rejectedAt: at.mono,
-    surelyRejectedAt: at.acceptedSentAt <= sentAt ? at.mono : state.surelyRejectedAt,
-    suspectSince: first ? at.mono : state.suspectSince,
+    orphan: true,
+    topGeneration: 0,
+    pause: null,
+    secretRejections: 0,
+    failures: 0,
+    unknownSince: null,
+    announcedAt: null,
+    disturbed: false,
+    quietUntil: Number.NEGATIVE_INFINITY,
+    rejectionMintAt: Number.NEGATIVE_INFINITY,
+    rejectionStreak: 0,
+    foreignStreak: 0,
+    replacedByRejection: null,
+    requests: { day: '', count: 0 },
+    offerAt: null,
+    offering: false,
+    phase: state.phase.kind === 'waiting' ? { kind: 'idle' } : state.phase,
   }
-  if (first) {
-    // An endpoint that rejects every token, beside others that do not, makes this come and go with each call.
-    const acted = isSurelySuspect(suspect, at) && rejectionMintFrom(state, policy) <= at.mono
-    actions.push({
-      do: 'tell',
-      level: acted ? 'warn' : 'debug',
-      event: 'token_suspect',
-      fields: { generation: state.token?.generation },
-    })
-  }
-  // Adopt before mint: another replica may have replaced it, even while a mint of ours is not allowed yet (rule 2).
-  const read =
-    suspect.phase.kind === 'idle' &&
-    at.mono - suspect.readAt >= READ_GAP_MS &&
-    at.mono >= suspect.storeRetryAt
-  return read ? startReading(suspect, actions) : suspect
 }
 
-function onReplayAccepted(state: TokenState, generation: number, actions: Action[]): TokenState {
-  // The replaced token had been dead, so minting for a rejection was right: the pauses start again from the shortest.
-  const proven: TokenState = { ...state, rejectionStreak: 0 }
-  if (generation !== state.replacedByRejection) return proven
-  // It had life left and nobody here replaced it (rule 10). The mark is cleared: each replaced token counts once.
-  const times = state.foreignStreak + 1
-  actions.push({ do: 'foreign' })
-  actions.push({
-    do: 'tell',
-    level: times === 1 ? 'warn' : 'info',
-    event: 'foreign_mint',
-    fields: { generation, times },
-  })
-  return { ...proven, replacedByRejection: null, foreignStreak: times }
-}
-
-function onBegun(
+function begun(
   state: TokenState,
   count: number,
   at: Instant,
@@ -209,36 +182,43 @@ function onBegun(
   actions: Action[],
 ): TokenState {
   if (state.phase.kind !== 'beginning') return state
-  const { leasedAt, since } = state.phase
-  const begun: TokenState = { ...state, requests: { day: utcDay(at.now), count }, lastRequestAt: at.mono }
-  const oldTokenLives = begun.token !== null && isUsable(begun.token, at.now) && !isSuspect(begun, at)
-  if (!oldTokenLives || begun.unknownSince !== null || at.inFlight === 0) {
-    return send(begun, leasedAt, since, at, policy, actions)
+  const { asked, since } = state.phase
+  const counted: TokenState = { ...state, requests: { day: utcDay(at.now), count }, lastRequestAt: at.mono }
+  const oldTokenLives = counted.token !== null && isUsable(counted.token, at.now) && !isSuspect(counted, at)
+  if (!oldTokenLives || counted.unknownSince !== null || at.inFlight === 0) {
+    return send(counted, asked, since, at, policy, actions)
   }
-  return { ...begun, phase: { kind: 'draining', leasedAt, since, until: at.mono + DRAIN_MS } }
+  return { ...counted, phase: { kind: 'draining', asked, since, until: at.mono + DRAIN_MS } }
 }
 
 function send(
   state: TokenState,
-  leasedAt: number,
+  asked: Moment,
   since: number,
   at: Instant,
   policy: TokenPolicy,
   actions: Action[],
 ): TokenState {
-  // The lease has to outlive whatever is sent under it; a process that was stopped for a while since must not send.
-  const latest = leasedAt + policy.mintTimeoutMs
-  const timeoutMs = Math.min(policy.mintTimeoutMs, latest - at.mono)
-  if (timeoutMs < policy.mintTimeoutMs / 2) {
+  const reason = wanted(state, at, policy)
+  if (reason === null) {
+    // A call was accepted meanwhile, the clock was set back or the process ends: no token is revoked for nothing.
     actions.push({ do: 'release' })
     return { ...state, phase: { kind: 'idle' } }
   }
-  actions.push({ do: 'mint', timeoutMs })
-  const reason = wanted(state, at, policy) ?? 'refresh'
+  // The lease has to outlive whatever is sent under it; a process that was stopped for a while since must not send. It was
+  // counted, so a store that is slow every time must not have us count in a loop, not even for a person's wish.
+  const timeoutMs = policy.mintTimeoutMs - elapsedMs(asked, at)
+  if (timeoutMs < policy.mintTimeoutMs / 2) {
+    actions.push({ do: 'release' })
+    const failures = state.failures + 1
+    const storeRetryAt = at.mono + backoffMs(failures, 1_000, 60_000, at.random)
+    return { ...state, phase: { kind: 'idle' }, failures, storeRetryAt }
+  }
+  actions.push({ do: 'mint', timeoutMs: Math.min(timeoutMs, policy.mintTimeoutMs) })
   return { ...state, phase: { kind: 'minting', reason, since, sentAt: at.mono } }
 }
 
-function onStoreFailed(
+function storeFailed(
   state: TokenState,
   during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer',
   at: Instant,
@@ -250,7 +230,7 @@ function onStoreFailed(
   if (state.storeHealthy)
     actions.push({ do: 'tell', level: 'warn', event: 'store_unreachable', fields: { during } })
   // The token is in use whether or not it could be stored (rule 9): the earlier one is revoked either way.
-  if (during === 'offer') return { ...failed, offerAt: retryAt }
+  if (during === 'offer') return { ...failed, offering: false, offerAt: retryAt }
   if (during === 'publish') return { ...failed, offerAt: retryAt, phase: { kind: 'idle' } }
   if (during === 'begin') actions.push({ do: 'release' })
   return { ...failed, phase: { kind: 'idle' } }

@@ -1,13 +1,12 @@
 import { tokenFields, withToken } from './adoption.ts'
 import type { MintFailure, MintOutcome } from './minter.ts'
 import { backoffMs, growing, untilMidnightMs } from './pacing.ts'
+import { replacedForRejection } from './rejections.ts'
 import type { Action, Instant, MintReason, TokenPolicy, TokenState } from './state.ts'
 import { isUsable, type Token } from './token.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60_000
-/** A rejection this long after the last mint for one has nothing to do with it. */
-const REJECTIONS_FORGOTTEN_MS = 60 * MINUTE_MS
 
 type Refused = Extract<MintOutcome, { kind: 'refused' }>
 
@@ -36,12 +35,16 @@ export function mintEnded(
     case 'unknown': {
       actions.push({ do: 'tally', outcome: 'unknown' })
       const known = failed(state, outcome.error, at, actions)
+      const until = at.mono + backoffMs(known.failures, SECOND_MS, MINUTE_MS, at.random)
       return {
         ...known,
         phase: { kind: 'idle' },
+        // A person's wish is one request. That it is repeated is rule 6's doing, at rule 7's pauses.
+        asked: false,
         unknownSince: known.unknownSince ?? at.mono,
+        disturbed: true,
         quietUntil: at.mono + policy.mintQuarantineMs,
-        pause: { until: at.mono + backoffMs(known.failures, SECOND_MS, MINUTE_MS, at.random), why: 'failed' },
+        pause: { until, untilNow: null, why: 'failed' },
       }
     }
   }
@@ -55,7 +58,11 @@ function afterMint(state: TokenState, token: Token, reason: MintReason, at: Inst
     ? {
         ...fresh,
         failures: state.failures + 1,
-        pause: { until: at.mono + growing(state.failures + 1, SECOND_MS, MINUTE_MS), why: 'failed' },
+        pause: {
+          until: at.mono + growing(state.failures + 1, SECOND_MS, MINUTE_MS),
+          untilNow: null,
+          why: 'failed',
+        },
       }
     : fresh
   const forRejection = reason === 'rejected' || (reason === 'unknown_outcome' && state.rejectedAt !== null)
@@ -65,15 +72,9 @@ function afterMint(state: TokenState, token: Token, reason: MintReason, at: Inst
       ? { ...paced, rejectionStreak: 0, foreignStreak: 0, replacedByRejection: null }
       : { ...paced, replacedByRejection: null }
   }
-  const longAgo = at.mono - state.rejectionMintAt > REJECTIONS_FORGOTTEN_MS
-  return {
-    ...paced,
-    rejectionMintAt: at.mono,
-    rejectionStreak: longAgo ? 1 : state.rejectionStreak + 1,
-    foreignStreak: longAgo ? 0 : state.foreignStreak,
-    // After an answer of ours was lost, a dead token is our own doing.
-    replacedByRejection: state.unknownSince === null ? (state.token?.generation ?? null) : null,
-  }
+  // After an answer of ours was lost, a dead token is our own doing.
+  const foreign = !state.disturbed
+  return { ...paced, ...replacedForRejection(state, state.token?.generation ?? null, foreign, at) }
 }
 
 /** A definite refusal: the old token lives and everybody may go on with it at once. */
@@ -86,18 +87,18 @@ function refused(state: TokenState, outcome: Refused, at: Instant, actions: Acti
       actions.push({ do: 'tally', outcome: 'rejected' })
       const times = state.secretRejections + 1
       const until = at.mono + growing(times, MINUTE_MS, 15 * MINUTE_MS)
-      return { ...idle, secretRejections: times, pause: { until, why: 'secret_rejected' } }
+      return { ...idle, secretRejections: times, pause: { until, untilNow: null, why: 'secret_rejected' } }
     }
     case 'quota_exhausted': {
       actions.push({ do: 'tally', outcome: 'quota' })
       // A few seconds past midnight, spread: their clock and ours differ.
-      const until = at.mono + untilMidnightMs(at.now) + 5 * SECOND_MS * (1 + at.random)
-      return { ...idle, pause: { until, why: 'quota' } }
+      const delayMs = untilMidnightMs(at.now) + 5 * SECOND_MS * (1 + at.random)
+      return { ...idle, pause: { until: at.mono + delayMs, untilNow: at.now + delayMs, why: 'quota' } }
     }
     case 'unreachable': {
       actions.push({ do: 'tally', outcome: 'error' })
       const until = at.mono + backoffMs(state.failures, SECOND_MS, MINUTE_MS, at.random)
-      return { ...idle, pause: { until, why: 'failed' } }
+      return { ...idle, pause: { until, untilNow: null, why: 'failed' } }
     }
   }
 }

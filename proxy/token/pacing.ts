@@ -14,9 +14,13 @@ export function untilMidnightMs(now: number): number {
   return DAY_MS - (((now % DAY_MS) + DAY_MS) % DAY_MS)
 }
 
-/** Requests counted so far today; yesterday's count is nobody's business. */
+/**
+ * Requests counted so far today. Those of tomorrow are, too: a replica whose clock is ahead counts for the fleet (see the
+ * store's `begin`). Yesterday's count is nobody's business, and a day further ahead is a wrong clock's.
+ */
 export function requestsToday(requests: DailyRequests, now: number): number {
-  return requests.day === utcDay(now) ? requests.count : 0
+  const { day, count } = requests
+  return day === utcDay(now) || day === utcDay(now + DAY_MS) ? count : 0
 }
 
 /** Share of the budget below which the rest is spread over what is left of the day. */

@@ -31,17 +31,26 @@ export interface Instant {
   readonly unreplayableInFlight: number
 }
 
-/** Where the one attempt to get a newer token stands. `leasedAt` and the like are monotonic ms. */
+/** A point in time by both clocks: neither alone tells how long ago it was (see `elapsedMs`). */
+export interface Moment {
+  /** Wall clock, epoch ms. */
+  readonly now: number
+  /** Monotonic ms. */
+  readonly mono: number
+}
+
+/** Where the one attempt to get a newer token stands. Monotonic ms unless said otherwise. */
 export type Phase =
   | { readonly kind: 'idle' }
-  /** The store is being read: adopt before mint. */
-  | { readonly kind: 'reading' }
-  | { readonly kind: 'acquiring' }
+  /** The store is being read: adopt before mint. `again`: it changed meanwhile. */
+  | { readonly kind: 'reading'; readonly again: boolean }
+  | { readonly kind: 'acquiring'; readonly asked: Moment }
   /** Another process has the right to mint; ask again at `retryAt`, or sooner when the store changes. */
   | { readonly kind: 'waiting'; readonly retryAt: number }
-  | { readonly kind: 'beginning'; readonly leasedAt: number; readonly since: number }
+  /** `asked`: when the lease was asked for, which is no later than when it began. */
+  | { readonly kind: 'beginning'; readonly asked: Moment; readonly since: number }
   /** Announced; calls under way may finish with the old token until `until`. */
-  | { readonly kind: 'draining'; readonly leasedAt: number; readonly since: number; readonly until: number }
+  | { readonly kind: 'draining'; readonly asked: Moment; readonly since: number; readonly until: number }
   | { readonly kind: 'minting'; readonly reason: MintReason; readonly since: number; readonly sentAt: number }
   | { readonly kind: 'publishing' }
 
@@ -65,7 +74,7 @@ export interface LastError {
 /** The whole state of one credential. Monotonic ms unless said otherwise. */
 export interface TokenState {
   readonly token: Token | null
-  /** The held token is not this entry's (the secret changed, or a successor published over it): anything stored replaces it. */
+  /** The held token is not this entry's, because the secret changed: any living token stored replaces it. */
   readonly orphan: boolean
   /** Highest generation seen in the entry, so that a number is never given twice. */
   readonly topGeneration: number
@@ -82,27 +91,44 @@ export interface TokenState {
   readonly unknownSince: number | null
   /** When another process's rotation was noticed. */
   readonly announcedAt: number | null
+  /** Somebody of ours may have minted since the token is held, with nothing to show for it: its death would be our own doing. */
+  readonly disturbed: boolean
   /** Nobody mints before: a late effect of an unanswered mint could revoke the next token. */
   readonly quietUntil: number
-  readonly pause: { readonly until: number; readonly why: 'failed' | 'secret_rejected' | 'quota' } | null
+  readonly pause: Pause | null
   readonly failures: number
   readonly secretRejections: number
   readonly requests: DailyRequests
+  /** When the latest request to the token API was sent, or another process's was noticed. */
   readonly lastRequestAt: number
-  /** Mints caused by rejections: the last one, and how many in a row did not stop the rejections. */
+  /** Replacements caused by rejections: the last one, and how many in a row did not stop the rejections. */
   readonly rejectionMintAt: number
   readonly rejectionStreak: number
   /** Replaced tokens that had been revoked by somebody else, in a row. */
   readonly foreignStreak: number
-  /** Generation of the token that the last mint replaced because it was rejected, until a replay proves it had been dead. */
-  readonly replacedByRejection: number | null
+  /** The token that was last replaced because it was rejected, until a replay proves it had been dead. */
+  readonly replacedByRejection: { readonly generation: number; readonly foreign: boolean } | null
   readonly storeHealthy: boolean
   readonly storeFailures: number
   readonly storeRetryAt: number
   readonly readAt: number
+  /** A call was rejected since the store was last asked. */
+  readonly readWanted: boolean
   /** The held token is not in the store yet; try again then. */
   readonly offerAt: number | null
+  /** It is being offered right now. */
+  readonly offering: boolean
+  /** Nothing new is begun: what was sent is finished and stored. */
+  readonly stopping: boolean
   readonly lastError: LastError | null
+}
+
+/** Nothing automatic is sent before it is over. */
+export interface Pause {
+  readonly until: number
+  /** Epoch ms; over then as well, since midnight comes by the wall clock, even to a machine that sleeps through it. */
+  readonly untilNow: number | null
+  readonly why: 'failed' | 'secret_rejected' | 'quota'
 }
 
 /** What can happen to a credential. */
@@ -111,6 +137,7 @@ export type TokenEvent =
   | { readonly kind: 'schedule' }
   | { readonly kind: 'asked' }
   | { readonly kind: 'secret_changed' }
+  | { readonly kind: 'stopping' }
   /** A call sent at `sentAt` with the token held was rejected. */
   | { readonly kind: 'rejected'; readonly sentAt: number }
   /** The replay of a call that had been rejected with `generation` was accepted. */
@@ -156,6 +183,7 @@ export const initialState: TokenState = {
   suspectSince: 0,
   unknownSince: null,
   announcedAt: null,
+  disturbed: false,
   quietUntil: Number.NEGATIVE_INFINITY,
   pause: null,
   failures: 0,
@@ -170,6 +198,9 @@ export const initialState: TokenState = {
   storeFailures: 0,
   storeRetryAt: Number.NEGATIVE_INFINITY,
   readAt: Number.NEGATIVE_INFINITY,
+  readWanted: false,
   offerAt: null,
+  offering: false,
+  stopping: false,
   lastError: null,
 }
