@@ -97,6 +97,10 @@ async function admit(around: Surroundings): Promise<{ entrants: Entrant[]; exclu
     exclusions.push({ contestant, scenario, reason })
     console.log(`left out: ${contestant}${scenario === null ? '' : `, ${scenario}`}: ${reason}`)
   }
+  const tlsScenarios = namesOf('getTls')
+  const offered = options.scenarios.filter((name) => upstream.tls !== 0 || !tlsScenarios.includes(name))
+  for (const scenario of options.scenarios.filter((name) => !offered.includes(name)))
+    leaveOut('everyone', scenario, 'openssl is not installed')
   for (const contestant of contestantsNamed(options.contestants)) {
     const { name } = contestant
     if (contestant.version() === null) {
@@ -108,15 +112,12 @@ async function admit(around: Surroundings): Promise<{ entrants: Entrant[]; exclu
       leaveOut(name, null, wrong)
       continue
     }
-    const wanted = new Set(options.scenarios)
-    const tlsWanted = namesOf('getTls').filter((scenario) => wanted.has(scenario))
-    if (tlsWanted.length > 0) {
-      const wrongTls =
-        upstream.tls === 0 ? 'openssl is not installed' : await verifyContestant(contestant, true, around)
-      for (const scenario of wrongTls === null ? [] : tlsWanted) {
-        wanted.delete(scenario)
-        leaveOut(name, scenario, wrongTls ?? '')
-      }
+    const wanted = new Set(offered)
+    const tlsWanted = tlsScenarios.filter((scenario) => wanted.has(scenario))
+    const wrongTls = tlsWanted.length === 0 ? null : await verifyContestant(contestant, true, around)
+    for (const scenario of wrongTls === null ? [] : tlsWanted) {
+      wanted.delete(scenario)
+      leaveOut(name, scenario, wrongTls ?? '')
     }
     entrants.push({ contestant, scenarios: wanted })
     console.log(`verified: ${name} ${contestant.version()}`)
