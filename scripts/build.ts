@@ -16,7 +16,9 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.18',
-  sourcemap: false,
+  // Names are kept, for stack traces; less text is less to read at each start.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'linked',
   chunkNames: 'chunks/[name]-[hash]',
   define: { 'globalThis.TOKEN_SIDECAR_VERSION': JSON.stringify(version) },

@@ -1,15 +1,9 @@
 import type { ListenAddress } from '../lib/address.ts'
 import type { AllowRule } from '../lib/allow-rule.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { TlsFiles } from '../lib/tls.ts'
 import type { TokenSource } from '../token/source.ts'
 import type { TrafficCounters } from './counters.ts'
-
-/** Certificates for the connection to an upstream, PEM. Verification is always on. */
-export interface UpstreamTls {
-  readonly ca: string | undefined
-  readonly cert: string | undefined
-  readonly key: Secret | undefined
-}
 
 /** Where calls under one prefix go, and with which token. */
 export interface Route {
@@ -46,7 +40,7 @@ export interface ForwarderOptions {
   readonly replayMemoryLimitBytes: number
   readonly upstreamConnectTimeoutMs: number
   readonly upstreamTimeoutMs: number
-  readonly upstreamTls: UpstreamTls
+  readonly upstreamTls: TlsFiles
   readonly maxConnections: number
   readonly maxHeaderBytes: number
   /** Which calls leave a line in the log. */

@@ -1,5 +1,5 @@
+import type { TlsFiles } from '../lib/tls.ts'
 import type { TrafficCounters } from './counters.ts'
-import type { UpstreamTls } from './forwarder.ts'
 import type { Ticker, Timed } from './timeouts.ts'
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts'
 import { TlsClient } from './upstream-tls.ts'
@@ -15,7 +15,7 @@ const RESPONSE_HEAD_LIMIT_BYTES = 65_536
 
 export interface UpstreamPoolOptions {
   readonly connectTimeoutMs: number
-  readonly tls: UpstreamTls
+  readonly tls: TlsFiles
 }
 
 /**

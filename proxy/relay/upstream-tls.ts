@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls'
-import type { UpstreamTls } from './forwarder.ts'
+import type { TlsFiles } from '../lib/tls.ts'
+import { tlsOptions } from '../lib/tls.ts'
 
 /** Certificates and session memory for the TLS connections to one origin. */
 export class TlsClient {
@@ -8,8 +9,8 @@ export class TlsClient {
   readonly #servername: string
   #session: Buffer | undefined
 
-  constructor(hostname: string, tls: UpstreamTls) {
-    this.#context = createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key?.reveal() })
+  constructor(hostname: string, tls: TlsFiles) {
+    this.#context = createSecureContext(tlsOptions(tls))
     // RFC 6066, section 3: no server name for an address.
     this.#servername = isIP(hostname) === 0 ? hostname : ''
   }

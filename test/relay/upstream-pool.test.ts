@@ -8,14 +8,14 @@ import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { Secret } from '../../proxy/lib/secret.ts'
+import type { TlsFiles } from '../../proxy/lib/tls.ts'
 import { TrafficCounters } from '../../proxy/relay/counters.ts'
-import type { UpstreamTls } from '../../proxy/relay/forwarder.ts'
 import { Ticker } from '../../proxy/relay/timeouts.ts'
 import type { UpstreamConnection, UpstreamUser } from '../../proxy/relay/upstream-connection.ts'
 import { UpstreamPool } from '../../proxy/relay/upstream-pool.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
-const NO_TLS: UpstreamTls = { ca: undefined, cert: undefined, key: undefined }
+const NO_TLS: TlsFiles = { ca: undefined, cert: undefined, key: undefined }
 
 /** A user that resolves when its connection is there, and rejects when it is lost. */
 function waiting(): UpstreamUser & { connected: Promise<void>; received: string[] } {

@@ -1,8 +1,8 @@
-import type { HeldToken } from '../token/source.ts'
-import { CALLER_KEY_HEADER } from './admission.ts'
-import type { ForwarderOptions, Route } from './forwarder.ts'
-import { rewriteLocation } from './location.ts'
-import { createTokenMask, type TokenMask } from './masking.ts'
+import { CALLER_KEY_HEADER } from '../../proxy/relay/admission.ts'
+import type { ForwarderOptions, Route } from '../../proxy/relay/forwarder.ts'
+import { rewriteLocation } from '../../proxy/relay/location.ts'
+import { createTokenMask, type TokenMask } from '../../proxy/relay/masking.ts'
+import type { HeldToken } from '../../proxy/token/source.ts'
 
 /** Fields as Node's parser gives them: name, value, name, value. */
 export type RawFields = readonly string[]

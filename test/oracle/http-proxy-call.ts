@@ -1,19 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '../lib/clock.ts'
-import { type ProblemCode, ProblemError } from '../lib/errors.ts'
-import type { Log } from '../lib/log.ts'
-import type { HeldToken } from '../token/source.ts'
-import { type Admission, type Admitted, CALLER_KEY_HEADER, type CallHead } from './admission.ts'
-import type { TrafficCounters } from './counters.ts'
+import type { Clock } from '../../proxy/lib/clock.ts'
+import { type ProblemCode, ProblemError } from '../../proxy/lib/errors.ts'
+import type { Log } from '../../proxy/lib/log.ts'
+import {
+  type Admission,
+  type Admitted,
+  CALLER_KEY_HEADER,
+  type CallHead,
+} from '../../proxy/relay/admission.ts'
+import type { TrafficCounters } from '../../proxy/relay/counters.ts'
+import type { ForwarderOptions, Route } from '../../proxy/relay/forwarder.ts'
+import { pathOf } from '../../proxy/relay/path.ts'
+import { problemFor } from '../../proxy/relay/problem.ts'
+import type { HeldToken } from '../../proxy/token/source.ts'
 import { answerTrailers, countOf, joinedValue, maskOf, type RequestFields } from './forwarded-headers.ts'
-import type { ForwarderOptions, Route } from './forwarder.ts'
 import { type AnswerTerms, answerHead, passAnswer } from './http-proxy-answer.ts'
 import type { Exchange, UpstreamAnswer } from './http-proxy-exchange.ts'
 import { type Answer, Sending } from './http-proxy-sending.ts'
 import { joinTunnel } from './http-proxy-tunnel.ts'
 import type { ReplayMemory } from './kept-body.ts'
-import { pathOf } from './path.ts'
-import { problemFor } from './problem.ts'
 
 /** What all calls of one forwarder share. */
 export interface CallContext {

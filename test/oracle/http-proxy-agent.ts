@@ -1,9 +1,9 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
-import { tlsOptions } from '../lib/tls.ts'
-import type { TrafficCounters } from './counters.ts'
-import type { UpstreamTls } from './forwarder.ts'
+import type { TlsFiles } from '../../proxy/lib/tls.ts'
+import { tlsOptions } from '../../proxy/lib/tls.ts'
+import type { TrafficCounters } from '../../proxy/relay/counters.ts'
 
 /** Idle connections are closed by us before the usual 60 s of load balancers, or a call could meet a closing one. */
 const IDLE_TIMEOUT_MS = 50_000
@@ -19,7 +19,7 @@ export interface UpstreamConnections {
 }
 
 /** Connections as `tls` says where the upstream is https: certificates are always verified. */
-export function createUpstreamConnections(tls: UpstreamTls, counters: TrafficCounters): UpstreamConnections {
+export function createUpstreamConnections(tls: TlsFiles, counters: TrafficCounters): UpstreamConnections {
   const idle = new Map<Duplex, () => void>()
   const active = new Set<Duplex>()
   // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED would otherwise decide.

@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from '../../proxy/lib/clock.ts'
 
 /** Watches for nothing happening; one timer for as long as it watches, however often `touch` is called. */
 export interface SilenceWatch {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from '../../proxy/lib/clock.ts'
 
 /** More than a caller has reason to send before the switch; beyond it, it has to wait. */
 const MOST_EARLY_BYTES = 64 * 1024

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ProblemError } from '../lib/errors.ts'
+import { ProblemError } from '../../proxy/lib/errors.ts'
+import type { Route } from '../../proxy/relay/forwarder.ts'
+import { isMaskable, type TokenMask } from '../../proxy/relay/masking.ts'
 import { answerFields, answerTrailers, joinedValue } from './forwarded-headers.ts'
-import type { Route } from './forwarder.ts'
-import { isMaskable, type TokenMask } from './masking.ts'
 
 /** Node drops fields beyond this many without a word. */
 const MOST_FIELDS = 2000

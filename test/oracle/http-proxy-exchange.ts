@@ -3,8 +3,8 @@ import https from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import httpProxy from 'http-proxy'
-import type { Clock } from '../lib/clock.ts'
-import { ProblemError } from '../lib/errors.ts'
+import type { Clock } from '../../proxy/lib/clock.ts'
+import { ProblemError } from '../../proxy/lib/errors.ts'
 import type { UpstreamConnections } from './http-proxy-agent.ts'
 
 const NOTHING = Buffer.alloc(0)
