@@ -31,6 +31,7 @@ export interface ProgramResult {
 type Environment = Readonly<Record<string, string>>
 
 const MOST_KEPT_CHARS = 256 * 1024
+const PATIENCE_MS = 30_000
 /** Another build than the repository's own, such as that of an installed package. */
 const main =
   process.env['TOKEN_SIDECAR_MAIN'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -70,14 +71,17 @@ export function startProgram(
   return { pid: child.pid ?? 0, ended, stdout, stderr, signal: (name) => void child.kill(name) }
 }
 
-/** Runs the program to its end. */
+/** Runs the program to its end; kills it, and rejects, when that has not come in 30 s. */
 export async function runProgram(
   teardown: Teardown,
   args: readonly string[],
   env: Environment = {},
 ): Promise<ProgramResult> {
   const program = startProgram(teardown, args, env)
-  const { code } = await program.ended
+  const timer = setTimeout(() => program.signal('SIGKILL'), PATIENCE_MS)
+  const { code, signal } = await program.ended
+  clearTimeout(timer)
+  if (signal === 'SIGKILL') throw new Error(`${args.join(' ')} has not ended by itself\n${program.stdout()}`)
   return { code, stdout: program.stdout(), stderr: program.stderr() }
 }
 

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { settings } from '../../config/settings.ts'
+import { sandboxFor, send } from '../sandbox/client.ts'
+import { assertTokenRequests, opsOf, settingsFor, sharedStore } from '../scenarios/setup.ts'
+import { startSidecar } from '../support/sidecar-process.ts'
+import { runProgram, startProgram } from '../support/sidecar-process-program.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+/** An address where nobody listens: port 1 needs rights that no test has. */
+const nobody = { OPS_LISTEN: '127.0.0.1:1' }
+
+describe('the program', { concurrency: 2 }, () => {
+  it('prints every command and every setting for --help, with and without a command', async (test) => {
+    const help = await runProgram(test, ['--help'])
+    assert.equal(help.code, 0)
+    assert.equal(help.stderr, '')
+    const words = ['serve', 'check', 'status', 'rotate', 'wait', 'sandbox', 'demo']
+    for (const word of [...words, ...Object.keys(settings)])
+      assert.match(help.stdout, new RegExp(`\\b${word}\\b`))
+    assert.equal((await runProgram(test, ['check', '-h'])).stdout, help.stdout)
+  })
+
+  it('prints the version of the package for --version', async (test) => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+    assert.deepEqual(await runProgram(test, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
+  for (const args of [
+    ['severe'],
+    ['check', '--fast'],
+    ['status', 'now'],
+    ['--verbose'],
+    ['wait', '--timeout', '5'],
+  ]) {
+    it(`takes "${args.join(' ')}" for wrong usage, exit code 64`, async (test) => {
+      const { code, stdout, stderr } = await runProgram(test, args, nobody)
+      assert.equal(code, 64)
+      assert.equal(stdout, '')
+      assert.match(stderr, /^token-sidecar: \S/)
+      assert.doesNotMatch(stderr, /\n +at /, 'no stack for a mistake of the person')
+    })
+  }
+
+  for (const command of ['status', 'rotate']) {
+    it(`says with exit code 69 that no sidecar answers ${command}`, async (test) => {
+      const { code, stderr } = await runProgram(test, [command], nobody)
+      assert.equal(code, 69)
+      assert.match(stderr, /no sidecar answers at .*127\.0\.0\.1:1.* \(OPS_LISTEN\): ECONNREFUSED/)
+    })
+  }
+
+  it('names OPS_LISTEN with exit code 78 when a command cannot read it', async (test) => {
+    const { code, stderr } = await runProgram(test, ['status'], { OPS_LISTEN: 'nowhere' })
+    assert.equal(code, 78)
+    assert.match(stderr, /OPS_LISTEN/)
+  })
+})
+
+describe('check', { concurrency: 2 }, () => {
+  it('looks at configuration, store and hosts, and never mints', async (test) => {
+    const sandbox = await sandboxFor(test, { tokenPort: 0 })
+    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore(), CLIENT_SECRETS: 'x' })
+    const { code, stdout, stderr } = await runProgram(test, ['check'], env)
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /^warning +CLIENT_SECRETS .*CLIENT_SECRET/m)
+    assert.match(stdout, /^ok +configuration: 1 route\(s\), 1 credential\(s\)$/m)
+    assert.match(stdout, /^ok +token store file for credential default: holds no token yet$/m)
+    for (const origin of [sandbox.url, new URL(sandbox.tokenUrl).origin]) {
+      assert.match(stdout, new RegExp(`^ok +${origin} is reached at 127\\.0\\.0\\.1$`, 'm'))
+    }
+    assertTokenRequests(sandbox, { requests: 0, minted: 0 })
+  })
+
+  it('tells of the token that a running sidecar has stored, without disturbing it', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore() })
+    const sidecar = await startSidecar(test, env)
+    await sidecar.ready()
+    assert.equal(await sidecar.stop(), 0)
+    const { code, stdout } = await runProgram(test, ['check'], env)
+    assert.equal(code, 0)
+    assert.match(stdout, /holds generation 1$/m)
+    assertTokenRequests(sandbox, { requests: 1, minted: 1 })
+  })
+
+  it('ends with 69 when a host is not reached, and does not ask with --config-only', async (test) => {
+    const env = {
+      CLIENT_SECRET: 'demo-secret',
+      UPSTREAM_URL: 'http://127.0.0.1:1',
+      TOKEN_STORE: 'memory:',
+    }
+    const full = await runProgram(test, ['check'], env)
+    assert.equal(full.code, 69)
+    assert.match(full.stdout, /^FAILED +http:\/\/127\.0\.0\.1:1 is not reached: ECONNREFUSED$/m)
+    assert.equal((await runProgram(test, ['check', '--config-only'], env)).code, 0)
+  })
+
+  it('ends with 69 when the store cannot be written', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const blocker = join(tempDir(), 'a-file')
+    writeFileSync(blocker, '')
+    const env = settingsFor(sandbox, { TOKEN_STORE: `file:${blocker}/tokens.json` })
+    const { code, stdout } = await runProgram(test, ['check'], env)
+    assert.equal(code, 69)
+    assert.match(stdout, /^FAILED +token store file for credential default: E[A-Z]+$/m)
+  })
+
+  it('ends with 78 for a bad configuration', async (test) => {
+    const { code, stderr } = await runProgram(test, ['check', '--config-only'], { UPSTREAM_URL: 'x' })
+    assert.equal(code, 78)
+    assert.match(stderr, /CLIENT_SECRET is required/)
+  })
+})
+
+describe('commands for a running sidecar', { concurrency: 2 }, () => {
+  it('status prints its state, with --json the document itself', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.ready()
+    const people = await runProgram(test, ['status'], opsOf(sidecar))
+    assert.equal(people.code, 0)
+    assert.match(people.stdout, /^token-sidecar \S+, up \d+ s, ready$/m)
+    assert.match(people.stdout, /^credential default: fresh$/m)
+    assert.ok(people.stdout.includes(sandbox.issuer.clients()[0]?.liveFingerprint ?? 'none'))
+    const { uptime_s: _, ...printed } = JSON.parse(
+      (await runProgram(test, ['status', '--json'], opsOf(sidecar))).stdout,
+    )
+    const { uptime_s: __, ...document } = await sidecar.status()
+    assert.deepEqual(printed, document)
+  })
+
+  it('rotate has it mint now, and says with 69 why it could not', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.ready()
+    const rotated = await runProgram(test, ['rotate'], opsOf(sidecar))
+    assert.equal(rotated.code, 0, rotated.stderr)
+    const live = sandbox.issuer.clients()[0]?.liveFingerprint
+    assert.match(rotated.stdout, new RegExp(`^minted generation 2, fingerprint ${live}, valid till \\d{4}-`))
+
+    const unknown = await runProgram(test, ['rotate', '--credential', 'nobody'], opsOf(sidecar))
+    assert.equal(unknown.code, 69)
+    assert.match(unknown.stderr, /credential_unknown/)
+
+    sandbox.faults.add({ api: 'token', kind: 'status', status: 401, count: 1 })
+    const refused = await runProgram(test, ['rotate'], opsOf(sidecar))
+    assert.equal(refused.code, 69)
+    assert.match(refused.stderr, /mint_secret_rejected/)
+    assertTokenRequests(sandbox, { requests: 3, minted: 2 })
+  })
+
+  it('rotate says of a token that never expires that it is valid till it is revoked', async (test) => {
+    const sandbox = await sandboxFor(test, { tokenLifeMs: null })
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.ready()
+    assert.match((await runProgram(test, ['rotate'], opsOf(sidecar))).stdout, /valid till revoked$/m)
+  })
+
+  it('wait blocks until it is ready, or says with 69 why it is not', async (test) => {
+    const sandbox = await sandboxFor(test, { tokenPort: 0 })
+    sandbox.faults.add({ api: 'token', kind: 'refuse' })
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    const late = await runProgram(test, ['wait', '--timeout', '300ms'], opsOf(sidecar))
+    assert.equal(late.code, 69)
+    assert.match(late.stderr, /not ready within 300ms: no usable token for credential default/)
+
+    const waiting = runProgram(test, ['wait'], opsOf(sidecar))
+    // Whether it polls before or after this does not matter to what it promises.
+    await sleep(300)
+    await sandbox.faults.clear()
+    assert.deepEqual(await waiting, { code: 0, stdout: '', stderr: '' })
+    assert.equal((await sidecar.ask('/readyz')).status, 200)
+  })
+
+  it('wait outlasts a sidecar that has not started yet', async (test) => {
+    const { code, stderr } = await runProgram(test, ['wait', '--timeout', '300ms'], nobody)
+    assert.equal(code, 69)
+    assert.match(stderr, /not ready within 300ms: no sidecar answers at .*127\.0\.0\.1:1/)
+  })
+})
+
+describe('programs for trying out', { concurrency: 2 }, () => {
+  it('sandbox simulates the API until it is told to stop', async (test) => {
+    const { promise: announced, resolve } = withResolvers<string>()
+    const args = ['sandbox', '--port', '0', '--token-life', '20s']
+    const program = startProgram(test, args, {}, resolve)
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(await announced)?.[0]
+    const headers = { 'x-clear-client-secret': 'demo-secret' }
+    const minted = await send(`${url}/integration/v1/authz/token`, { headers })
+    assert.equal(minted.status, 200)
+    program.signal('SIGTERM')
+    assert.deepEqual(await program.ended, { code: 0, signal: null })
+  })
+
+  it('sandbox explains its own flags, and refuses others with 64', async (test) => {
+    assert.match((await runProgram(test, ['sandbox', '--help'])).stdout, /--token-life/)
+    assert.equal((await runProgram(test, ['sandbox', '--tokens'])).code, 64)
+  })
+
+  it('demo shows calls and a mint, and ends by itself', async (test) => {
+    const { code, stdout, stderr } = await runProgram(test, ['demo', '--seconds', '3'])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /minted generation 1/)
+    assert.match(stdout, /GET \/echo\?hello=world +→ +200/)
+    assert.match(stdout, /^\d+ calls, 0 failed\. The sandbox minted 1 tokens\.$/m)
+  })
+
+  it('demo ends in order when it is interrupted', async (test) => {
+    const { promise: called, resolve } = withResolvers<string>()
+    const program = startProgram(test, ['demo'], {}, (line) => {
+      if (line.includes('→')) resolve(line)
+    })
+    await called
+    program.signal('SIGINT')
+    assert.deepEqual(await program.ended, { code: 0, signal: null })
+  })
+})
+
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
