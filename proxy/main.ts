@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
 import { runCli } from './cli/cli.ts'
 import type { Edge } from './cli/edge.ts'
 import { exits } from './lib/errors.ts'
@@ -12,6 +13,10 @@ declare global {
   /** Set when the program is bundled; see scripts/build.ts. */
   var TOKEN_SIDECAR_VERSION: string | undefined
 }
+
+// Loading modules makes V8 give the young generation some 40 MB that are never needed again; calls leave little to collect.
+// Before anything large is loaded, and measured: a third less memory, the same processor time for a call.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
