@@ -64,6 +64,7 @@ export class FileLock {
   }
 
   async #take(name: string, signal: AbortSignal): Promise<number> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
     const own = join(this.#directory, name)
     try {
       for (;;) {
@@ -81,9 +82,8 @@ export class FileLock {
 
   /** The owner of the draft, or null when it is somebody else's turn. */
   async #move(own: string, name: string): Promise<number | null> {
-    await mkdir(own, { recursive: true, mode: 0o700 })
     try {
-      const uid = await makeDraft(join(own, name))
+      const uid = await makeDraft(own, name)
       await rename(own, join(this.#directory, HELD))
       return uid
     } catch (error) {
@@ -131,16 +131,20 @@ export class FileLock {
     for (const name of await list(this.#directory)) {
       if (name === HELD) continue
       const waste = join(this.#directory, `${this.#id}.waste`)
+      // Whatever goes wrong here goes wrong again where it matters, or does not matter.
       await rename(join(this.#directory, name), waste).catch(() => {})
-      await rm(waste, { recursive: true, force: true })
+      await rm(waste, { recursive: true, force: true }).catch(() => {})
     }
     this.#tidied = true
   }
 }
 
-/** Makes an empty file and tells whose it is. */
-async function makeDraft(path: string): Promise<number> {
-  const draft = await open(path, 'a', 0o600)
+/** Makes a directory with an empty file in it, or finds them made, and tells whose they are. */
+async function makeDraft(own: string, name: string): Promise<number> {
+  await mkdir(own, { mode: 0o700 }).catch((error) => {
+    if (!hasCode(error, 'EEXIST')) throw error
+  })
+  const draft = await open(join(own, name), 'a', 0o600)
   try {
     return (await draft.stat()).uid
   } finally {

@@ -252,15 +252,34 @@ describe('what killed processes left before their turn', () => {
 
   it('may turn out to be a living process’s, which makes it anew', async () => {
     const own = join(`${file}.lock`, 'waiter.1')
-    let removed = 0
+    const steps = ['open', 'rename']
     const disk = interceptDisk(async (step, path) => {
-      if (step !== 'rename' || path !== own || ++removed > 2) return
+      if (!path.startsWith(own) || step !== steps[0]) return
+      steps.shift()
       await rm(own, { recursive: true })
     })
     await lock(new PatientClock(), 'waiter').run(soon(), (turn) => turn.replace('waiter'))
     await disk.restore()
-    assert.equal(removed, 3)
+    assert.deepEqual(steps, [])
     assert.equal(await readFile(file, 'utf8'), 'waiter')
+  })
+
+  it('is told from the living’s while processes come and go all the time', async () => {
+    let inside = 0
+    let most = 0
+    const comeAndGo = async (_: unknown, process: number) => {
+      for (let time = 0; time < 25; time++) {
+        await lock(new PatientClock()).run(soon(), async (turn) => {
+          most = Math.max(most, ++inside)
+          await systemClock.sleep(0)
+          inside--
+          if (process % 2 === 0) await turn.replace('content')
+        })
+      }
+    }
+    await Promise.all(Array.from({ length: 6 }, comeAndGo))
+    assert.equal(most, 1)
+    assert.deepEqual(await filesUnder(join(file, '..')), [file])
   })
 
   it('may turn out to be a waiting process’s, which gets its turn all the same', async () => {
