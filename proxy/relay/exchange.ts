@@ -1,20 +1,18 @@
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { Answer } from './answer.ts'
+import { CarriedToken } from './carried-token.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Destination } from './destination.ts'
-import { headWith, type Piece, pieceOf } from './piece.ts'
+import { headWith, type Piece } from './piece.ts'
 import type { RelayContext } from './relay-context.ts'
-import { ReplayBuffer } from './replay-buffer.ts'
 import type { RequestHead } from './request-head.ts'
 import { Tunnel } from './tunnel.ts'
+import { Upload } from './upload.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
 
 /** RFC 9110, section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-
-/** While a call waits for its token or its connection, this much of its body is read ahead. */
-const READ_AHEAD_BYTES = 65_536
 
 /** When connecting took longer, the token is chosen anew: it may have been replaced meanwhile. */
 const TOKEN_RECHECK_MS = 100
@@ -34,30 +32,26 @@ export class Exchange implements UpstreamUser {
   readonly #context: RelayContext
   readonly #client: ClientConnection
   readonly #head: RequestHead
-  readonly #replay: ReplayBuffer
+  readonly #upload: Upload
   readonly #answer: Answer
+  readonly #carried = new CarriedToken()
 
   #phase: Phase = 'idle'
   /** Tells a late promise that the call it belongs to is over. */
   #number = 0
   #destination: Destination | null = null
   #upstream: UpstreamConnection | null = null
-  #token: HeldToken | null = null
-  #countsAsUnreplayable = false
   /** The token to be sent once there is a connection, and when it was chosen (monotonic ms). */
   #chosenToken: HeldToken | null = null
   #chosenAt = 0
   #hasWaited = false
   #startedAt = 0
-  #sentAt = 0
   /** Monotonic ms of the latest tick before anything moved. */
   #movedAt = 0
   /** Head lines before the token's. */
   #lines = ''
-  #unsent: Piece[] = []
-  #queuedBytes = 0
-  #hasTrailers = false
-  #hasBodyBytes = false
+  /** The upstream has answered, be it with an interim answer. */
+  #hasAnswer = false
   #hasRetried = false
   /** The token that was rejected, when this is the second sending. */
   #replaced: HeldToken | null = null
@@ -73,7 +67,7 @@ export class Exchange implements UpstreamUser {
     this.#context = context
     this.#client = client
     this.#head = head
-    this.#replay = new ReplayBuffer(context.replayMemory, context.options.replayBodyLimitBytes)
+    this.#upload = new Upload(context, client, head, () => this.#carried.becomeUnreplayable())
     this.#answer = new Answer(context, client, head)
   }
 
@@ -92,8 +86,7 @@ export class Exchange implements UpstreamUser {
     this.#startedAt = this.#context.clock.monotonic()
     this.#movedAt = this.#context.ticker.now
     this.#lines = head.forwarded(target, destination.hostLine)
-    this.#hasTrailers = false
-    this.#hasBodyBytes = false
+    this.#hasAnswer = false
     this.#hasRetried = false
     this.#hasWaited = false
     this.#replaced = null
@@ -101,13 +94,10 @@ export class Exchange implements UpstreamUser {
     this.#lostUpstream = false
     this.#context.counters.inFlight++
     this.#phase = 'connecting'
-    let end = from
-    if (head.framing !== 'none') {
-      this.#replay.begin(head.framing === 'length' ? head.contentLength : 0)
-      end = this.#readBody(bytes, from, to)
-      // An invalid body has ended the call already.
-      if (!this.isActive) return end
-    }
+    this.#upload.begin()
+    const end = this.#readBody(bytes, from, to)
+    // An invalid body has ended the call already.
+    if (!this.isActive) return end
     this.#dispatch(false)
     return end
   }
@@ -156,53 +146,15 @@ export class Exchange implements UpstreamUser {
 
   // The request's way to the upstream.
 
-  get #isReplayable(): boolean {
-    return this.#head.framing === 'none' || this.#replay.keeps
-  }
-
   #readBody(bytes: Buffer, from: number, to: number): number {
-    const { reader } = this.#client
-    const end = reader.readBody(bytes, from, to)
-    if (reader.fault !== null) {
-      this.#fail('request_invalid')
-      return end
-    }
-    if (end > from) this.#hasBodyBytes = true
-    // Request trailers are thrown away: they could bear names that were kept out of the head (RFC 9110, section 6.5.1).
-    let dataEnd = end
-    if (this.#hasTrailers) dataEnd = from
-    else if (reader.trailerStart >= 0) {
-      this.#hasTrailers = true
-      dataEnd = reader.trailerStart
-    }
-    if (dataEnd > from) this.#sendPiece(pieceOf(bytes, from, dataEnd))
-    if (reader.complete && this.#hasTrailers) this.#sendPiece('\r\n')
+    if (this.#head.framing === 'none') return from
+    const end = this.#upload.read(bytes, from, to)
+    if (this.#client.reader.fault !== null) this.#fail('request_invalid')
     return end
   }
 
-  #sendPiece(piece: Piece): void {
-    if (this.#replay.keeps && !this.#replay.keep(piece)) this.#outgrow()
-    if (this.#phase === 'awaiting' || this.#phase === 'answering') {
-      if (this.#upstream !== null && !this.#upstream.write(piece)) this.#client.pauseBody()
-      return
-    }
-    if (!this.#replay.keeps) this.#unsent.push(piece)
-    this.#queuedBytes += piece.length
-    if (this.#queuedBytes > READ_AHEAD_BYTES) this.#client.pauseBody()
-  }
-
-  #outgrow(): void {
-    const kept = this.#replay.surrender()
-    const token = this.#token
-    if (token === null) this.#unsent = kept
-    else if (!this.#countsAsUnreplayable) {
-      this.#countsAsUnreplayable = true
-      token.unreplayableInFlight++
-    }
-  }
-
   #dispatch(onFreshConnection: boolean): void {
-    const token = (this.#destination as Destination).route.tokens.peek(this.#isReplayable)
+    const token = (this.#destination as Destination).route.tokens.peek(this.#upload.isReplayable)
     if (token === null) this.#hold()
     else this.#connect(token, onFreshConnection)
   }
@@ -229,7 +181,8 @@ export class Exchange implements UpstreamUser {
       this.#send(chosen)
       return
     }
-    const token = route.tokens.peek(this.#isReplayable) ?? (this.#hasWaited ? this.#ifUsable(chosen) : null)
+    const token =
+      route.tokens.peek(this.#upload.isReplayable) ?? (this.#hasWaited ? this.#ifUsable(chosen) : null)
     if (token !== null) {
       this.#send(token)
       return
@@ -250,18 +203,20 @@ export class Exchange implements UpstreamUser {
     this.#phase = 'holding'
     this.#hasWaited = true
     counters.held++
-    this.#destination?.route.tokens.current({ replayable: this.#isReplayable, signal: this.#signal() }).then(
-      (token) => {
-        if (number !== this.#number) return
-        counters.held--
-        this.#phase = 'connecting'
-        this.#connect(token, false)
-      },
-      (error: unknown) => {
-        if (number !== this.#number) return
-        this.#failWith(error)
-      },
-    )
+    this.#destination?.route.tokens
+      .current({ replayable: this.#upload.isReplayable, signal: this.#signal() })
+      .then(
+        (token) => {
+          if (number !== this.#number) return
+          counters.held--
+          this.#phase = 'connecting'
+          this.#connect(token, false)
+        },
+        (error: unknown) => {
+          if (number !== this.#number) return
+          this.#failWith(error)
+        },
+      )
   }
 
   #send(token: HeldToken): void {
@@ -273,46 +228,15 @@ export class Exchange implements UpstreamUser {
       this.#failWith(error)
       return
     }
-    this.#token = token
-    token.inFlight++
-    if (!this.#isReplayable) {
-      token.unreplayableInFlight++
-      this.#countsAsUnreplayable = true
-    }
     this.#phase = 'awaiting'
-    this.#sentAt = this.#context.clock.monotonic()
     this.#movedAt = this.#context.ticker.now
-    this.#inviteBody()
-    this.#writeRequest(text, this.#replay.keeps ? this.#replay.pieces : this.#unsent)
-  }
-
-  /** Answers `Expect: 100-continue`, once the call is on its way and no sooner (RFC 9110, section 10.1.1). */
-  #inviteBody(): void {
-    if (!this.#head.expectsContinue) return
-    this.#head.expectsContinue = false
-    if (!this.#hasBodyBytes) this.#client.write('HTTP/1.1 100 Continue\r\n\r\n')
-  }
-
-  #writeRequest(text: string, pieces: readonly Piece[]): void {
-    const upstream = this.#upstream as UpstreamConnection
-    const [first] = pieces
-    let goesOn: boolean
-    if (first === undefined) goesOn = upstream.write(text)
-    else if (pieces.length === 1 && typeof first === 'string') goesOn = upstream.write(text + first)
-    else {
-      goesOn = upstream.write(text)
-      for (const piece of pieces) goesOn = upstream.write(piece)
-    }
-    if (this.#unsent.length > 0) this.#unsent = []
-    this.#queuedBytes = 0
-    if (this.#head.framing === 'none') return
-    if (goesOn) this.#client.resumeBody()
-    else this.#client.pauseBody()
+    this.#carried.take(token, this.#context.clock.monotonic(), this.#upload.isReplayable)
+    this.#upload.send(this.#upstream as UpstreamConnection, text)
   }
 
   onUpstreamDrain(): void {
     this.#movedAt = this.#context.ticker.now
-    if (this.#phase === 'awaiting' || this.#phase === 'answering') this.#client.resumeBody()
+    this.#upload.onUpstreamDrain()
   }
 
   // The answer's way back.
@@ -321,6 +245,10 @@ export class Exchange implements UpstreamUser {
     this.#movedAt = this.#context.ticker.now
     if (this.#phase === 'answering') this.#passOn(bytes, 0, length)
     else if (this.#phase === 'awaiting') this.#readAnswerHead(bytes, 0, length)
+    else if (this.#phase === 'deciding') {
+      // TLS hands over what it has decrypted even when it is paused.
+      this.#rejectedAnswer = Buffer.concat([this.#rejectedAnswer as Buffer, bytes.subarray(0, length)])
+    }
     // An answer to a request that was not sent.
     else this.#fail('upstream_protocol_error')
   }
@@ -336,8 +264,8 @@ export class Exchange implements UpstreamUser {
         return
       }
       if (!reader.headComplete) return
-      const token = this.#token as HeldToken
-      if (!this.#answer.readHead(reader, this.#destination as Destination, token)) {
+      this.#hasAnswer = true
+      if (!this.#answer.readHead(reader, this.#destination as Destination, this.#carried.token)) {
         this.#fail('upstream_protocol_error')
         return
       }
@@ -356,17 +284,14 @@ export class Exchange implements UpstreamUser {
 
   #judge(bytes: Buffer, from: number, to: number): void {
     const { status } = this.#answer
-    const token = this.#token as HeldToken
     if (status >= 400 && this.#context.options.rejectedStatus.has(status)) {
-      if (this.#rejected(token, bytes, from, to)) return
-    } else this.#accepted(token, status)
+      if (this.#rejected(bytes, from, to)) return
+    } else this.#accepted(status)
     this.#startAnswer(bytes, from, to)
   }
 
-  #accepted(token: HeldToken, status: number): void {
-    // A gateway's own answer comes from in front of whatever looks at tokens, so it proves nothing.
-    const isProof = status < 502 || status > 504
-    if (isProof && this.#sentAt > token.acceptedSentAt) token.acceptedSentAt = this.#sentAt
+  #accepted(status: number): void {
+    const isProof = this.#carried.accept(status)
     const replaced = this.#replaced
     if (replaced === null) return
     this.#replaced = null
@@ -375,7 +300,7 @@ export class Exchange implements UpstreamUser {
   }
 
   /** Whether the answer has to wait for a decision. */
-  #rejected(token: HeldToken, bytes: Buffer, from: number, to: number): boolean {
+  #rejected(bytes: Buffer, from: number, to: number): boolean {
     const { counters } = this.#context
     const { tokens } = (this.#destination as Destination).route
     if (this.#replaced !== null) {
@@ -383,8 +308,9 @@ export class Exchange implements UpstreamUser {
       counters.replays.rejected++
       return this.#passFirstRejection(bytes.subarray(from, to))
     }
-    const replayable = this.#isReplayable
-    const answer = tokens.replace(token, this.#sentAt, { replayable, signal: this.#signal() })
+    const replayable = this.#upload.isReplayable
+    const { token, sentAt } = this.#carried
+    const answer = tokens.replace(token, sentAt, { replayable, signal: this.#signal() })
     if (!replayable) {
       counters.unreplayable++
       answer.catch(() => {})
@@ -394,7 +320,7 @@ export class Exchange implements UpstreamUser {
     this.#phase = 'deciding'
     this.#rejectedAnswer = Buffer.from(bytes.subarray(from, to))
     this.#upstream?.pause()
-    if (!this.#client.reader.complete) this.#client.pauseBody()
+    this.#upload.halt()
     answer.then(
       (replacement) => {
         if (number === this.#number) this.#decided(token, replacement)
@@ -410,8 +336,8 @@ export class Exchange implements UpstreamUser {
     const bytes = this.#rejectedAnswer as Buffer
     this.#rejectedAnswer = null
     this.#movedAt = this.#context.ticker.now
-    if (replacement === null || !this.#isReplayable) {
-      this.#client.resumeBody()
+    if (replacement === null || !this.#upload.isReplayable) {
+      this.#upload.goOn(this.#upstream)
       this.#startAnswer(bytes, 0, bytes.length)
       if (this.#phase !== 'answering') return
       if (this.#lostUpstream) this.#cut()
@@ -420,7 +346,7 @@ export class Exchange implements UpstreamUser {
     }
     this.#replaced = rejected
     this.#wasReplayed = true
-    this.#releaseToken()
+    this.#carried.release()
     const upstream = this.#upstream
     this.#upstream = null
     this.#keepFirstRejection(bytes)
@@ -541,13 +467,15 @@ export class Exchange implements UpstreamUser {
     if (
       this.#phase === 'awaiting' &&
       wasSilent &&
+      !this.#hasAnswer &&
       upstream.isUsed &&
       !this.#hasRetried &&
-      this.#isReplayable &&
+      this.#upload.isReplayable &&
       IDEMPOTENT.has(this.#head.method)
     ) {
       this.#hasRetried = true
-      this.#releaseToken()
+      this.#upload.halt()
+      this.#carried.release()
       this.#dispatch(true)
       return
     }
@@ -560,8 +488,8 @@ export class Exchange implements UpstreamUser {
       this.#fail('upstream_protocol_error')
       return
     }
-    this.#accepted(this.#token as HeldToken, 101)
-    this.#releaseToken()
+    this.#accepted(101)
+    this.#carried.release()
     this.#phase = 'tunnelling'
     const client = this.#client
     client.write(headWith(this.#answer.switching(), bytes, from, to))
@@ -619,7 +547,7 @@ export class Exchange implements UpstreamUser {
   #end(status: number | null, code: ProblemCode | null): void {
     const { counters, clock } = this.#context
     const destination = this.#destination as Destination
-    this.#releaseToken()
+    this.#carried.release()
     if (this.#phase === 'holding') counters.held--
     if (this.#replaced !== null) counters.replays.failed++
     this.#phase = 'idle'
@@ -630,9 +558,7 @@ export class Exchange implements UpstreamUser {
     this.#firstRejection = null
     this.#chosenToken = null
     this.#lines = ''
-    if (this.#unsent.length > 0) this.#unsent = []
-    this.#queuedBytes = 0
-    this.#replay.clear()
+    this.#upload.end()
     if (this.#abort !== null) {
       const abort = this.#abort
       this.#abort = null
@@ -644,16 +570,6 @@ export class Exchange implements UpstreamUser {
     const durationMs = clock.monotonic() - this.#startedAt
     destination.counters.answered(methodLabel(this.#head.method), status, durationMs / 1000)
     this.#context.recordCall(this.#head, destination.route.name, status, durationMs, code, this.#wasReplayed)
-  }
-
-  #releaseToken(): void {
-    const token = this.#token
-    if (token === null) return
-    this.#token = null
-    token.inFlight--
-    if (!this.#countsAsUnreplayable) return
-    this.#countsAsUnreplayable = false
-    token.unreplayableInFlight--
   }
 
   #signal(): AbortSignal {

@@ -62,7 +62,7 @@ export class UpstreamPool implements Timed {
     if (this.#all.size === 0) this.#ticker.add(this)
     this.#all.add(connection)
     connection.user = user
-    connection.deadline = this.#ticker.now + this.#connectTimeoutMs
+    connection.deadline = this.#ticker.now + this.#ticker.tickMs + this.#connectTimeoutMs
     return connection
   }
 
