@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { createRelay } from '../../proxy/relay/relay.ts'
+import { heldToken } from '../support/token-source.ts'
+import { assertProblem, starter, TOKEN, TOKEN_HEADER } from './contract/world.ts'
+
+const start = starter(createRelay)
+
+describe('an upstream behind TLS', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'relay-tls-'))
+  after(() => rmSync(directory, { recursive: true }))
+  const [keyFile, certFile] = [join(directory, 'key'), join(directory, 'cert')]
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  execFileSync('openssl', ['req', '-x509', ...kind, ...name, '-keyout', keyFile, '-out', certFile], {
+    stdio: 'ignore',
+  })
+  const [key, cert] = [readFileSync(keyFile, 'utf8'), readFileSync(certFile, 'utf8')]
+
+  async function upstream(t: { after(run: () => void): void }) {
+    const server = createServer({ key, cert }, (request, response) => {
+      if (request.headers[TOKEN_HEADER] !== 'tok-second') {
+        // More than one TLS record, so that some of it comes while the relay has stopped reading.
+        response.writeHead(401).end('x'.repeat(100_000))
+        request.resume()
+        return
+      }
+      response.writeHead(200, { 'content-type': 'application/octet-stream' })
+      request.pipe(response)
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    t.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return new URL(`https://localhost:${(server.address() as AddressInfo).port}`)
+  }
+
+  it('gets large bodies whole and gives them back whole, after a rejection too', async (t) => {
+    const world = await start(t, {
+      route: { upstream: await upstream(t) },
+      options: {
+        upstreamTls: { ca: cert, cert: undefined, key: undefined },
+        replayBodyLimitBytes: 4 * 2 ** 20,
+        replayMemoryLimitBytes: 4 * 2 ** 20,
+      },
+      tokens: { replace: async ({ generation }) => (generation === 1 ? heldToken('tok-second', 2) : null) },
+    })
+    const body = Buffer.alloc(3 * 2 ** 20, 'abcdefghijklmnopqrstuvwxyz').toString('latin1')
+    for (let count = 0; count < 2; count++) {
+      const got = await world.call('POST', '/', [], body)
+      assert.equal(got.status, 200)
+      assert.ok(got.text === body)
+    }
+    assert.deepEqual(world.forwarder.counters.replays, { accepted: 2, rejected: 0, failed: 0 })
+  })
+
+  it('lets a long rejection through whole when there is no other token', async (t) => {
+    const world = await start(t, {
+      route: { upstream: await upstream(t) },
+      options: { upstreamTls: { ca: cert, cert: undefined, key: undefined } },
+    })
+    const client = await world.client()
+    for (let count = 0; count < 3; count++) {
+      const got = await client.call(world.message('GET', '/'))
+      assert.deepEqual([got.status, got.text.length], [401, 100_000])
+    }
+    assert.equal(world.tokens.rejections.length, 3)
+    assert.equal(world.tokens.rejections[0]?.rejected.value.reveal(), TOKEN)
+  })
+
+  it('is not spoken to when its certificate is not trusted', async (t) => {
+    const world = await start(t, { route: { upstream: await upstream(t) } })
+    assertProblem(await world.call('GET', '/'), 'upstream_unreachable')
+    assert.equal(world.tokens.token.inFlight, 0)
+  })
+})
