@@ -13,7 +13,7 @@ export interface RedisSubscriptionParts {
 }
 
 const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
+const LONGEST_PAUSE_MS = 2_000
 /** Pushes are rare: without a question now and then, a connection that died silently would look like a quiet one. */
 const PING_EVERY_MS = 15_000
 const PING_TIMEOUT_MS = 2_000
