@@ -31,7 +31,12 @@ export class Outbox {
 
   /** Nothing is waiting to be taken by the system. */
   get isEmpty(): boolean {
-    return this.#text === '' && this.#socket.writableLength === 0
+    return this.size === 0
+  }
+
+  /** Bytes that the system is not known to have taken. */
+  get size(): number {
+    return this.#text.length + this.#socket.writableLength
   }
 
   /** False: wait for the socket's drain before writing more. */

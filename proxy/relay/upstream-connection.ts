@@ -19,6 +19,9 @@ export interface UpstreamUser {
   onUpstreamClosed(cause: Error | null): void
 }
 
+/** A small request, encrypted. */
+const UNREPORTED_LIMIT_BYTES = 16_384
+
 /** One connection to an upstream: serves one call at a time, then waits in the pool for the next. */
 export class UpstreamConnection {
   readonly reader: MessageReader
@@ -66,9 +69,12 @@ export class UpstreamConnection {
     return this.#socket.writable && !this.#isClosed
   }
 
-  /** Everything written has been handed to the system. */
+  /**
+   * What was written has left, or is about to: over TLS a write is reported done after the answer to it may have come. A
+   * connection with more than that waiting belongs to a call that was answered before its body had been read.
+   */
   get isFlushed(): boolean {
-    return this.#outbox.isEmpty
+    return this.#outbox.size <= UNREPORTED_LIMIT_BYTES
   }
 
   /** False: wait for `onUpstreamDrain` before writing more. */
