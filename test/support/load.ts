@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -48,6 +49,8 @@ export interface Load {
 export function startLoad({ urls, parallel, pauseMs = 5, plan = echo, done }: LoadOptions): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
   const end = new AbortController()
+  // Every lane waits on it.
+  setMaxListeners(0, end.signal)
   let calls = 0
   const lane = async () => {
     while (!end.signal.aborted) {
