@@ -1,28 +1,17 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
+import { testCertificate } from '../support/certificates.ts'
 import { heldToken } from '../support/token-source.ts'
 import { assertProblem, starter, TOKEN, TOKEN_HEADER } from './contract/world.ts'
 
 const start = starter(createRelay)
 
 describe('an upstream behind TLS', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'relay-tls-'))
-  after(() => rmSync(directory, { recursive: true }))
-  const [keyFile, certFile] = [join(directory, 'key'), join(directory, 'cert')]
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  execFileSync('openssl', ['req', '-x509', ...kind, ...name, '-keyout', keyFile, '-out', certFile], {
-    stdio: 'ignore',
-  })
-  const [key, cert] = [readFileSync(keyFile, 'utf8'), readFileSync(certFile, 'utf8')]
+  const { key, cert } = testCertificate('localhost')
 
   async function upstream(t: { after(run: () => void): void }) {
     const server = createServer({ key, cert }, (request, response) => {

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { Secret } from '../../proxy/lib/secret.ts'
 import type { TlsFiles } from '../../proxy/lib/tls.ts'
@@ -13,6 +9,7 @@ import { TrafficCounters } from '../../proxy/relay/counters.ts'
 import { Ticker } from '../../proxy/relay/timeouts.ts'
 import type { UpstreamConnection, UpstreamUser } from '../../proxy/relay/upstream-connection.ts'
 import { UpstreamPool } from '../../proxy/relay/upstream-pool.ts'
+import { testCertificate } from '../support/certificates.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 const NO_TLS: TlsFiles = { ca: undefined, cert: undefined, key: undefined }
@@ -140,19 +137,8 @@ describe('the pool of upstream connections', () => {
 })
 
 describe('TLS to the upstream', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'relay-tls-'))
-  after(() => rmSync(directory, { recursive: true }))
-  const certificate = (name: string) => {
-    const [key, cert] = [join(directory, `${name}.key`), join(directory, `${name}.crt`)]
-    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`]
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject], {
-      stdio: 'ignore',
-    })
-    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
-  }
-  const server = certificate('localhost')
-  const client = certificate('client')
+  const server = testCertificate('localhost')
+  const client = testCertificate('client')
 
   it('verifies, names the server, speaks HTTP/1.1 and resumes sessions', async (t) => {
     const listening = createTlsServer({ ...server, ALPNProtocols: ['h2', 'http/1.1'] })
