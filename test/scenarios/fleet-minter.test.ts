@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { makeCall } from '../support/load.ts'
 import { assertAllWell, type RecordedLoad } from '../support/load-record.ts'
 import { skipReason } from '../support/redis-server.ts'
 import type { Sidecar } from '../support/sidecar-process.ts'
@@ -13,7 +12,10 @@ import {
   loadOn,
   requestThat,
   startFleet,
+  startReplicas,
   stored,
+  type Wire,
+  wireTo,
 } from './fleet-setup.ts'
 import { eventually, HOLD_TIMEOUT_MS, tokenRequests } from './setup.ts'
 
@@ -21,19 +23,18 @@ import { eventually, HOLD_TIMEOUT_MS, tokenRequests } from './setup.ts'
 interface Stage extends Fleet {
   readonly minter: Sidecar
   readonly others: readonly Sidecar[]
+  /** Between the minter and Redis. */
+  readonly wire: Wire
   readonly load: RecordedLoad
 }
 
 describe('a fleet whose minter is killed', { skip: skipReason, concurrency: 4 }, () => {
   it('before its request: the living token serves on, and the next rotation is another’s', async (test) => {
-    const stage = await prepare(test)
-    // A call under way makes the minter wait between the announcement and the request.
-    const slow = makeCall(stage.minter.url, { method: 'GET', path: '/slow?ms=3000' }, false)
-    await sleep(100)
+    const stage = await prepare(test, true)
     askToRotate(stage.minter)
-    await eventually('the announcement', () => stored(stage.redis).lease?.announced === true)
+    await stage.wire.announced
     await stage.minter.kill()
-    await slow
+    assert.equal(stored(stage.redis).lease?.announced, true)
     assert.equal(tokenRequests(stage.sandbox).length, 1, 'killed before the request')
 
     await stage.load.more(100)
@@ -121,13 +122,11 @@ describe('a minter that is stopped past its lease', { skip: skipReason, concurre
   })
 
   it('before its request: it does not send it when it goes on', async (test) => {
-    const stage = await prepare(test)
-    const slow = makeCall(stage.minter.url, { method: 'GET', path: '/slow?ms=2000' }, false)
-    await sleep(100)
+    const stage = await prepare(test, true)
     askToRotate(stage.minter)
-    await eventually('the announcement', () => stored(stage.redis).lease?.announced === true)
+    await stage.wire.announced
     stage.minter.signal('SIGSTOP')
-    assert.equal(tokenRequests(stage.sandbox).length, 1, 'stopped before the request')
+    stage.wire.release()
     // Longer than the lease of 3.5 s; a successor mints meanwhile.
     await sleep(4_000)
     const [second] = stage.others
@@ -136,19 +135,24 @@ describe('a minter that is stopped past its lease', { skip: skipReason, concurre
     const headers = { 'x-sidecar-request': '1' }
     assert.equal((await second.ask('/rotate', { method: 'POST', headers })).status, 200)
     stage.minter.signal('SIGCONT')
-    await slow
     await agreement(stage.sandbox, [stage.minter])
     await concluded(test, stage, { minted: 2, since, withinMs: HOLD_TIMEOUT_MS })
   })
 })
 
-async function prepare(test: TestContext): Promise<Stage> {
-  const fleet = await startFleet(test, { replicas: 3 })
-  const [minter, ...others] = fleet.sidecars
+/** `held`: the minter will be stuck between announcing a rotation and sending its request. */
+async function prepare(test: TestContext, held = false): Promise<Stage> {
+  const fleet = await startFleet(test, { replicas: 2 })
+  const wire = await wireTo(test, fleet.redis)
+  const [minter] = await startReplicas(
+    test,
+    { ...fleet.settings, ...(held ? { TOKEN_STORE: wire.url } : {}) },
+    1,
+  )
   assert.ok(minter)
-  const load = loadOn(test, others, 6)
+  const load = loadOn(test, fleet.sidecars, 6)
   await load.more(50)
-  return { ...fleet, minter, others, load }
+  return { ...fleet, minter, others: fleet.sidecars, wire, load }
 }
 
 /** All agree within a time since the deed, with so many mints, and no call failed. */

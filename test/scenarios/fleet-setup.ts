@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MintEvent } from '../../sandbox/mint-log.ts'
@@ -74,6 +75,63 @@ export async function requestThat(
 export function askToRotate(sidecar: Sidecar): void {
   const headers = { 'x-sidecar-request': '1' }
   sidecar.ask('/rotate', { method: 'POST', headers }).catch(() => {})
+}
+
+/** A way to Redis that keeps back all answers from the one to an announcement on. */
+export interface Wire {
+  readonly url: string
+  /** Resolves when an announcement has been answered, and the answer kept back. */
+  readonly announced: Promise<void>
+  /** Passes on what was kept back. */
+  release(): void
+}
+
+/** Stops a replica exactly between announcing a rotation and sending its request: it waits for the store to say yes. */
+export async function wireTo(test: TestContext, redis: RedisServer): Promise<Wire> {
+  const sockets = new Set<Socket>()
+  let kept: (() => void)[] | null = null
+  let announcement = false
+  let resolveAnnounced = () => {}
+  const announced = new Promise<void>((resolve) => {
+    resolveAnnounced = resolve
+  })
+  const server = createServer((client) => {
+    const upstream = connect(redis.port, '127.0.0.1')
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from)
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+    }
+    client.on('data', (bytes) => {
+      announcement ||= bytes.includes('"announced":true}}')
+      upstream.write(bytes)
+    })
+    upstream.on('data', (bytes) => {
+      if (announcement && kept === null) {
+        kept = []
+        resolveAnnounced()
+      }
+      if (kept === null) client.write(bytes)
+      else kept.push(() => client.write(bytes))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  test.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    announced,
+    release() {
+      for (const pass of kept ?? []) pass()
+      kept = null
+      announcement = false
+    },
+  }
 }
 
 /** What the store holds for the fleet's secret. */
