@@ -50,7 +50,7 @@ describe('access to a Redis server', { skip: skipReason }, () => {
   const ways: Record<string, [options: RedisServerOptions, credentials: string, database?: number]> = {
     'a password alone': [{ password: 'p@ss:/word' }, ':p%40ss%3A%2Fword'],
     'user and password': [{ acl: 'app on >secret ~* &* +@all' }, 'app:secret'],
-    'a database number': [{}, '', 7],
+    'a database number and the right to select it': [{ acl: `${ACL} +select` }, 'sidecar:pass~word', 7],
   }
   for (const [way, [options, credentials, database]] of Object.entries(ways)) {
     it(`works with ${way}`, async (test) => {
