@@ -48,7 +48,9 @@ export function imminentFrom(state: TokenState, at: Instant, policy: TokenPolicy
 /** Since when the held token may be dying or dead while a replacement is on its way; null when none is. */
 function rotatingSince(state: TokenState, at: Instant, policy: TokenPolicy): number | null {
   const { phase } = state
-  if (phase.kind === 'beginning' || phase.kind === 'draining' || phase.kind === 'minting') return phase.since
+  const sending = phase.kind === 'beginning' || phase.kind === 'draining' || phase.kind === 'minting'
+  // The old secret's token outlives what the new one mints.
+  if (sending && !state.orphan) return phase.since
   if (isAnnounced(state, at, policy)) return state.announcedAt
   if (isSuspect(state, at)) {
     const due = nextDue(state, at, policy)

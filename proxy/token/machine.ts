@@ -17,7 +17,10 @@ export interface Step {
 const POLL_MS = 5_000
 /** Least wait before the right to mint is asked for again; up to twice as long, so that waiting processes spread. */
 const LEASE_RETRY_MS = 200
-/** Calls under way when a rotation begins get this long to come back before the old token dies. */
+/**
+ * Calls under way when a rotation begins get this long to come back before the old token dies. Those of other processes,
+ * too, which have to hear of it first: so it is not cut short when our own are back.
+ */
 const DRAIN_MS = 250
 /** A replica's own schedule may fire a little before or after the one that minted. */
 const SCHEDULE_SKEW_MS = 2_000
@@ -58,7 +61,8 @@ function react(
       return replayAccepted(state, event.generation, actions)
     case 'store_changed':
       if (state.phase.kind === 'idle' || state.phase.kind === 'waiting') return startReading(state, actions)
-      return state.phase.kind === 'reading' ? { ...state, phase: { kind: 'reading', again: true } } : state
+      if (state.phase.kind !== 'reading' && state.phase.kind !== 'acquiring') return state
+      return { ...state, phase: { ...state.phase, again: true } }
     case 'read': {
       const read = adopt(storeAnswered(state), event.state, at, policy, actions)
       const idle: TokenState = { ...read, readAt: at.mono, phase: { kind: 'idle' } }
@@ -67,7 +71,7 @@ function react(
         // A store that answers reads may yet refuse to be written: its failures are forgotten when it has let us write.
         const { storeHealthy, storeFailures } = state
         const asked: Moment = { now: at.now, mono: at.mono }
-        return { ...idle, storeHealthy, storeFailures, phase: { kind: 'acquiring', asked } }
+        return { ...idle, storeHealthy, storeFailures, phase: { kind: 'acquiring', asked, again: false } }
       }
       return state.phase.kind === 'reading' && state.phase.again ? startReading(idle, actions) : idle
     }
@@ -85,11 +89,12 @@ function react(
       actions.push({ do: 'release' })
       return { ...leased, phase: { kind: 'idle' } }
     }
-    case 'lease_denied':
-      return storeAnswered({
-        ...state,
-        phase: { kind: 'waiting', retryAt: at.mono + LEASE_RETRY_MS * (1 + at.random) },
-      })
+    case 'lease_denied': {
+      const denied = storeAnswered(state)
+      // The change may be the announcement, and the old token dies soon after that.
+      if (state.phase.kind === 'acquiring' && state.phase.again) return startReading(denied, actions)
+      return { ...denied, phase: { kind: 'waiting', retryAt: at.mono + LEASE_RETRY_MS * (1 + at.random) } }
+    }
     case 'begun':
       return begun(storeAnswered(state), event.count, at, policy, actions)
     case 'mint_ended':
@@ -123,7 +128,7 @@ function proceed(state: TokenState, at: Instant, policy: TokenPolicy, actions: A
     actions.push({ do: 'offer', token: state.token })
     return proceed({ ...state, offerAt: null, offering: true }, at, policy, actions)
   }
-  if (phase.kind === 'draining' && (at.inFlight === 0 || at.mono >= phase.until)) {
+  if (phase.kind === 'draining' && at.mono >= phase.until) {
     return send(state, phase.asked, phase.since, at, policy, actions)
   }
   if (phase.kind === 'waiting' && at.mono >= phase.retryAt) return startReading(state, actions)
@@ -185,7 +190,7 @@ function begun(
   const { asked, since } = state.phase
   const counted: TokenState = { ...state, requests: { day: utcDay(at.now), count }, lastRequestAt: at.mono }
   const oldTokenLives = counted.token !== null && isUsable(counted.token, at.now) && !isSuspect(counted, at)
-  if (!oldTokenLives || counted.unknownSince !== null || at.inFlight === 0) {
+  if (!oldTokenLives || counted.unknownSince !== null || counted.orphan) {
     return send(counted, asked, since, at, policy, actions)
   }
   return { ...counted, phase: { kind: 'draining', asked, since, until: at.mono + DRAIN_MS } }

@@ -280,7 +280,6 @@ export class TokenManager implements TokenSource {
       mono: clock.monotonic(),
       random: random(),
       acceptedSentAt: held?.acceptedSentAt ?? -1,
-      inFlight: held?.inFlight ?? 0,
       unreplayableInFlight: held?.unreplayableInFlight ?? 0,
     }
   }

@@ -27,7 +27,6 @@ export interface Instant {
   readonly random: number
   /** What calls brought back for the token held: see `HeldToken`. */
   readonly acceptedSentAt: number
-  readonly inFlight: number
   readonly unreplayableInFlight: number
 }
 
@@ -44,7 +43,7 @@ export type Phase =
   | { readonly kind: 'idle' }
   /** The store is being read: adopt before mint. `again`: it changed meanwhile. */
   | { readonly kind: 'reading'; readonly again: boolean }
-  | { readonly kind: 'acquiring'; readonly asked: Moment }
+  | { readonly kind: 'acquiring'; readonly asked: Moment; readonly again: boolean }
   /** Another process has the right to mint; ask again at `retryAt`, or sooner when the store changes. */
   | { readonly kind: 'waiting'; readonly retryAt: number }
   /** `asked`: when the lease was asked for, which is no later than when it began. */

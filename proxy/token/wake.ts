@@ -3,7 +3,6 @@ import type { Instant, TokenPolicy, TokenState } from './state.ts'
 
 /** Least pause between two reads caused by rejections: a thousand rejected calls are one question. */
 const READ_GAP_MS = 200
-const DRAIN_POLL_MS = 10
 
 /** When time alone moves an attempt on, monotonic ms; `Infinity` when only an event can. Polls are left to the tick. */
 export function wakeAt(state: TokenState, at: Instant, policy: TokenPolicy): number {
@@ -17,7 +16,7 @@ export function wakeAt(state: TokenState, at: Instant, policy: TokenPolicy): num
     case 'waiting':
       return Math.min(offerAt, phase.retryAt)
     case 'draining':
-      return Math.min(offerAt, phase.until, at.mono + DRAIN_POLL_MS)
+      return Math.min(offerAt, phase.until)
     default:
       return offerAt
   }

@@ -9,7 +9,6 @@ const at: Instant = {
   mono: 1_000_000,
   random: 0.5,
   acceptedSentAt: -1,
-  inFlight: 0,
   unreplayableInFlight: 0,
 }
 const held: Partial<TokenState> = {

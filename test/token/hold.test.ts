@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { holds, imminentFrom, isHopeless, lackCode } from '../../proxy/token/hold.ts'
 import {
+  DRAIN_MS,
   HOUR,
   holding,
   MachineDriver,
@@ -87,7 +88,7 @@ const situations: [title: string, arrange: () => MachineDriver, replayable: numb
         return machine
       },
       NOT_AT_ALL,
-      NOW + 10 * SECOND,
+      NOW + DRAIN_MS + 10 * SECOND,
     ],
     [
       'later attempts hold nobody until one succeeds',
@@ -101,7 +102,7 @@ const situations: [title: string, arrange: () => MachineDriver, replayable: numb
         return machine
       },
       NOT_AT_ALL,
-      NOW + 10 * SECOND,
+      NOW + DRAIN_MS + 10 * SECOND,
     ],
     [
       'another process’s rotation holds calls as our own does',

@@ -18,6 +18,9 @@ export const HOUR = 60 * MINUTE
 export const NOON = Date.parse('2026-11-22T12:00:00Z')
 export const TODAY = '2026-11-22'
 
+/** What a planned rotation gives calls under way. */
+export const DRAIN_MS = 250
+
 /** The defaults of the settings table. */
 export const policy: TokenPolicy = {
   refreshLeadMs: null,
@@ -65,7 +68,6 @@ export class MachineDriver {
     mono: 0,
     random: 0.5,
     acceptedSentAt: -1,
-    inFlight: 0,
     unreplayableInFlight: 0,
   }
 
@@ -116,7 +118,8 @@ export class MachineDriver {
     const requests = { day: TODAY, count: count - 1 }
     this.read(token, { requests })
     this.on({ kind: 'leased', state: stored(token, { requests }) })
-    return this.on({ kind: 'begun', count })
+    const actions = this.on({ kind: 'begun', count })
+    return this.state.phase.kind === 'draining' ? this.wait(DRAIN_MS).tick() : actions
   }
 
   mintEnds(outcome: MintOutcome): string[] {

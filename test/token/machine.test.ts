@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { leaseMs } from '../../proxy/token/lease-time.ts'
 import {
+  DRAIN_MS,
   HOUR,
   holding,
   MachineDriver,
@@ -74,7 +75,8 @@ test('what was announced is not sent when an accepted call clears the suspicion 
   machine.wait(50).read()
   machine.on({ kind: 'leased', state: stored(tokenOf(1)) })
   machine.accepted(300)
-  assert.deepEqual(machine.on({ kind: 'begun', count: 1 }), ['release'])
+  machine.on({ kind: 'begun', count: 1 })
+  assert.deepEqual(machine.wait(DRAIN_MS).tick(), ['release'])
   assert.equal(machine.state.phase.kind, 'idle')
 })
 
@@ -165,6 +167,16 @@ test('when another process has the right to mint, it is asked again in a moment'
   assert.deepEqual(machine.wait(1).tick(), ['read'])
 })
 
+test('what changes while the right to mint is asked for is read at once when that is denied', () => {
+  const machine = holding()
+  machine.on({ kind: 'asked' })
+  machine.read()
+  machine.on({ kind: 'store_changed' })
+  assert.deepEqual(machine.on({ kind: 'lease_denied' }), ['read'])
+  machine.read(tokenOf(1), { rotating: true })
+  assert.equal(machine.state.announcedAt, machine.instant.mono)
+})
+
 test('a lease lasts longer than anything sent under it: deadline, quarantine and publishing', () => {
   assert.equal(leaseMs(policy), 8 * SECOND)
   assert.ok(leaseMs(policy) < policy.holdTimeoutMs)
@@ -175,7 +187,8 @@ test('the deadline of a mint counts from when the lease was asked for', () => {
   machine.on({ kind: 'asked' })
   machine.read()
   machine.wait(1_200).on({ kind: 'leased', state: stored(tokenOf(1)) })
-  machine.wait(300).on({ kind: 'begun', count: 1 })
+  machine.wait(50).on({ kind: 'begun', count: 1 })
+  machine.wait(DRAIN_MS).tick()
   assert.deepEqual(machine.actions, [{ do: 'mint', timeoutMs: 3_500 }])
 })
 
@@ -191,8 +204,9 @@ for (const [title, sleep] of [
     machine.on({ kind: 'asked' })
     machine.read()
     machine.on({ kind: 'leased', state: stored(tokenOf(1)) })
-    sleep(machine)
-    assert.deepEqual(machine.on({ kind: 'begun', count: 1 }), ['release'])
+    machine.on({ kind: 'begun', count: 1 })
+    sleep(machine.wait(DRAIN_MS))
+    assert.deepEqual(machine.tick(), ['release'])
     assert.equal(machine.state.phase.kind, 'idle')
     assert.deepEqual(machine.tick(), [])
     machine.wait(MINUTE).tick()
@@ -202,30 +216,29 @@ for (const [title, sleep] of [
 
 // Rule 5, the drain.
 
-test('a planned rotation lets calls under way come back before it kills their token, for a quarter of a second', () => {
+test('a planned rotation lets calls under way, of any process, come back before it kills their token', () => {
   const machine = holding()
   machine.on({ kind: 'asked' })
-  machine.instant.inFlight = 3
-  assert.deepEqual(machine.toMint(), [])
-  assert.deepEqual(machine.wait(249).tick(), [])
+  machine.read()
+  machine.on({ kind: 'leased', state: stored(tokenOf(1)) })
+  assert.deepEqual(machine.on({ kind: 'begun', count: 1 }), [])
+  assert.deepEqual(machine.wait(DRAIN_MS - 1).tick(), [])
   assert.deepEqual(machine.wait(1).tick(), ['mint'])
 })
 
-test('when they are back sooner, it goes on at once', () => {
-  const machine = holding()
-  machine.on({ kind: 'asked' })
-  machine.instant.inFlight = 3
-  machine.toMint()
-  machine.instant.inFlight = 0
-  assert.deepEqual(machine.wait(10).tick(), ['mint'])
-})
-
-test('a dead token’s calls are not waited for', () => {
-  const machine = holding()
-  machine.rejected()
-  machine.instant.inFlight = 3
-  assert.deepEqual(machine.toMint(), ['mint'])
-})
+for (const [title, arrange] of [
+  ['an expired', (machine: MachineDriver) => Object.assign(machine.instant, { now: NOON + HOUR })],
+  ['a suspect', (machine: MachineDriver) => machine.rejected()],
+] as const) {
+  test(`calls with ${title} token are not waited for`, () => {
+    const machine = holding()
+    arrange(machine)
+    machine.tick()
+    machine.read()
+    machine.on({ kind: 'leased', state: stored(tokenOf(1)) })
+    assert.deepEqual(machine.on({ kind: 'begun', count: 1 }), ['mint'])
+  })
+}
 
 // Rule 8: budget.
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { settled } from '../support/fake-clock.ts'
-import { HOUR, MINUTE, minted, NOON, outcomes, SECOND } from './machine-driver.ts'
+import { DRAIN_MS, HOUR, MINUTE, minted, NOON, outcomes, SECOND } from './machine-driver.ts'
 import { FaultyMedium, Scene, watched } from './scene.ts'
 
 // What calls are given.
@@ -40,7 +40,6 @@ test('a call that can be repeated waits ROTATION_HOLD for a rotation, then goes 
   await scene.clock.advance(SECOND)
   scene.manager.rotate(new AbortController().signal).catch(() => {})
   await settled()
-  assert.equal(scene.minter.sent, 2)
   const replayable = watched(scene.manager.current(scene.waiting()))
   const unreplayable = watched(scene.manager.current(scene.waiting({ replayable: false })))
   await scene.clock.advance(999)
@@ -48,6 +47,7 @@ test('a call that can be repeated waits ROTATION_HOLD for a rotation, then goes 
   await scene.clock.advance(1)
   assert.equal(replayable.value, old)
   await scene.clock.advance(2 * SECOND)
+  assert.equal(scene.minter.sent, 2)
   assert.equal(unreplayable.state, 'pending', 'it would be lost if the old token were dead')
   scene.minter.answers(minted('b', { validTill: null }))
   await settled()
@@ -230,7 +230,7 @@ test('rotate mints now and resolves when the new token is held', async () => {
   const scene = new Scene()
   await scene.startHolding()
   const rotated = scene.manager.rotate(new AbortController().signal)
-  await settled()
+  await scene.clock.advance(DRAIN_MS)
   scene.minter.answers(minted('b'))
   assert.equal((await rotated).generation, 2)
   await scene.stop()
@@ -240,7 +240,7 @@ test('rotate rejects when the token API refuses', async () => {
   const scene = new Scene()
   await scene.startHolding()
   const rotated = scene.manager.rotate(new AbortController().signal)
-  await settled()
+  await scene.clock.advance(DRAIN_MS)
   scene.minter.answers(outcomes.secretRejected)
   await assert.rejects(rotated, { code: 'secret_rejected' })
   await scene.stop()
@@ -250,7 +250,7 @@ test('rotate waits for the repetition after an unanswered mint, and gives up in 
   const scene = new Scene()
   await scene.startHolding()
   const rotated = watched(scene.manager.rotate(new AbortController().signal))
-  await settled()
+  await scene.clock.advance(DRAIN_MS)
   scene.minter.answers(outcomes.status500)
   await scene.clock.advance(3 * SECOND)
   assert.equal(scene.minter.sent, 3)
@@ -269,7 +269,7 @@ test('a person who leaves does not take the wish back', async () => {
   const rotated = scene.manager.rotate(person.signal)
   person.abort(new Error('gone'))
   await assert.rejects(rotated, { message: 'gone' })
-  await settled()
+  await scene.clock.advance(DRAIN_MS)
   scene.minter.answers(minted('b'))
   await settled()
   assert.equal(scene.manager.status().generation, 2)
