@@ -19,11 +19,11 @@ const LIFE_MS = 2_500
 /** To the millisecond, as whole seconds would take up to a third off such a short life. */
 const shortLived: SandboxOptions = { tokenLifeMs: LIFE_MS, validTillSpelling: 'fraction' }
 
-describe('rotation under load', () => {
+describe('rotation under load', { concurrency: 2 }, () => {
   it('fails no call of 24 in parallel while tokens of 2.5 seconds follow each other, one mint each', async (test) => {
     const sandbox = await sandboxFor(test, shortLived)
     const sidecar = await startSidecar(test, settingsFor(sandbox))
-    await rotateUnder(test, sandbox, [sidecar], { parallel: 24 }, 5)
+    await rotateUnder(test, sandbox, [sidecar], { parallel: 24 }, 4)
     assert.equal(await sidecar.metric('token_sidecar_foreign_mints_total'), 0)
     assert.equal(await sidecar.metric('token_sidecar_unreplayable_total'), 0)
   })
@@ -42,7 +42,7 @@ describe('rotation under load', () => {
       const sandbox = await sandboxFor(test, shortLived)
       const settings = settingsFor(sandbox, { TOKEN_STORE: sharedStore() })
       const sidecars = await Promise.all(Array.from({ length: count }, () => startSidecar(test, settings)))
-      await rotateUnder(test, sandbox, sidecars, { parallel: 12 }, 4)
+      await rotateUnder(test, sandbox, sidecars, { parallel: 12 }, 3)
 
       const live = sandbox.issuer.clients()[0]?.generation
       await eventually('all hold the live token', async () => {

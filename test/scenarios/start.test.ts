@@ -25,7 +25,8 @@ describe('starting and restarting', { concurrency: 2 }, () => {
     assertAllWell(await makeCalls(sidecar.url, 3))
     const { ready, reason, credentials, routes } = await sidecar.status()
     assert.deepEqual({ ready, reason, routes: routes.length }, { ready: true, reason: null, routes: 1 })
-    assert.equal(credentials[0]?.state, 'fresh')
+    // The token serves a moment before it is stored.
+    assert.match(credentials[0]?.state ?? '', /^(fresh|rotating)$/)
     assert.equal(credentials[0]?.fingerprint, sandbox.issuer.clients()[0]?.liveFingerprint)
     assert.equal(await sidecar.metric('token_sidecar_requests_total', { code: '200' }), 3)
     assertTokenRequests(sandbox, { requests: 1, minted: 1 })
