@@ -97,7 +97,10 @@ const businessFaults: readonly {
   },
 ]
 
-/** Lets something go wrong that chance chooses; tells what, and what failures of calls it accounts for. */
+/**
+ * Lets something go wrong that chance chooses; tells what, and what failures of calls it accounts for. The token API is
+ * left alone until it has recovered from the last time: failures in a row make pauses that outlast any call's patience.
+ */
 export function inflict(
   sandbox: Sandbox,
   random: Random,
@@ -109,6 +112,7 @@ export function inflict(
   }
   if (dice < 0.7) {
     const fault = oneOf(random, tokenFaults)(random)
+    if (!hasRecovered(sandbox)) return { name: 'none, token API not recovered yet', trouble: null }
     sandbox.faults.add(fault)
     return { name: nameOf(fault), trouble: null }
   }
@@ -117,6 +121,12 @@ export function inflict(
   sandbox.faults.add(fault)
   const from = Date.now()
   return { name: nameOf(fault), trouble: { from, until: from + fault.forMs + SLACK_MS, explains } }
+}
+
+function hasRecovered({ faults, log }: Sandbox): boolean {
+  const last = log.events.findLast(({ foreign }) => !foreign)
+  const isWell = last?.outcome === 'minted' && last.fault === null && last.answeredAt !== null
+  return isWell && faults.list().every(({ fault }) => fault.api !== 'token')
 }
 
 function short(random: Random): number {

@@ -85,7 +85,7 @@ console.log(
 let sidecar = await startSidecar(teardown, { ...settings })
 const url = sidecar.url
 await sidecar.ready()
-const load = startLoad({ urls: [url], parallel, pauseMs: 50, plan: plansFrom(random), done: judge })
+const load = startLoad({ urls: [url], parallel, pauseMs: 50, plan: plansFrom(seeded(seed + 1)), done: judge })
 
 for (let turn = 1; elapsedS() < minutes * 60; turn++) {
   await sleep(FAULT_EVERY_MS)
