@@ -15,7 +15,8 @@ export class RedisCommands {
   readonly #url: Secret
   readonly #clock: Clock
   readonly #closed = new AbortController()
-  #client: Promise<RedisClient> | null = null
+  #opening: Promise<RedisClient> | null = null
+  #client: RedisClient | null = null
 
   constructor(url: Secret, clock: Clock) {
     this.#url = url
@@ -25,14 +26,12 @@ export class RedisCommands {
   /** Rejects with the server's or the system's error, the signal's reason, or a `TimeoutError` after about a second. */
   async run(command: readonly string[], signal: AbortSignal): Promise<unknown> {
     const bound = deadline(this.#clock, COMMAND_TIMEOUT_MS, signal)
-    // An attempt to connect has a deadline of its own: were it given up with the command, a slow one would never succeed.
-    const connecting = this.#connected()
     try {
-      const client = await abortable(connecting, bound.signal)
+      const client = await this.#connected(bound.signal)
       try {
         return await abortable(client.sendCommand(command), bound.signal)
       } catch (error) {
-        if (!signal.aborted) this.#giveUp(connecting)
+        if (!signal.aborted) this.#giveUp(client)
         throw coded(error)
       }
     } finally {
@@ -45,18 +44,34 @@ export class RedisCommands {
     if (this.#client !== null) this.#giveUp(this.#client)
   }
 
-  #connected(): Promise<RedisClient> {
+  /** An attempt to connect has a deadline of its own: were it given up with the command, a slow one would never succeed. */
+  async #connected(signal: AbortSignal): Promise<RedisClient> {
     if (this.#client !== null) return this.#client
-    const lost = () => this.#giveUp(client)
-    const client = connectRedis(this.#url, this.#clock, lost, this.#closed.signal)
+    if (this.#opening !== null) {
+      try {
+        return await abortable(this.#opening, signal)
+      } catch (error) {
+        // It was begun for an earlier command, and perhaps too early.
+        if (signal.aborted) throw error
+      }
+    }
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null
+    })
+    return abortable(this.#opening, signal)
+  }
+
+  async #open(): Promise<RedisClient> {
+    const lost = () => {
+      if (this.#client === client) this.#client = null
+    }
+    const client = await connectRedis(this.#url, this.#clock, lost, this.#closed.signal)
     this.#client = client
-    // Refused, perhaps for a wrong password: the next command asks again.
-    client.catch(lost)
     return client
   }
 
-  #giveUp(given: Promise<RedisClient>): void {
-    if (this.#client === given) this.#client = null
-    given.then((client) => client.destroy()).catch(() => {})
+  #giveUp(client: RedisClient): void {
+    if (this.#client === client) this.#client = null
+    client.destroy()
   }
 }

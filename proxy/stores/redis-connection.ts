@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 2_000
 
 /**
  * Opens one connection that is never reopened by the library: whoever lost it knows best what has to be asked again.
- * `lost` is called once, when it breaks by itself. Rejects with the server's or the system's error.
+ * `lost` is called once, when it breaks by itself; it is of no use then. Rejects with the server's or the system's error.
  */
 export async function connectRedis(
   url: Secret,
@@ -34,8 +34,11 @@ export async function connectRedis(
   })
   let opened = false
   client.on('error', (error: unknown) => {
-    if (opened) lost(error)
+    if (!opened) return
     opened = false
+    lost(error)
+    // Only then, so that the commands under way are told this error and not that they were cut off.
+    queueMicrotask(() => client.destroy())
   })
   // A server that accepts the connection and then says nothing is waited for no longer than one that does not accept.
   const bound = deadline(clock, CONNECT_TIMEOUT_MS, signal)
