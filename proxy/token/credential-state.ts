@@ -6,7 +6,8 @@ import type { Instant, TokenPolicy, TokenState } from './state.ts'
 import type { CredentialState, CredentialStatus } from './status.ts'
 import { isUsable, refreshAt } from './token.ts'
 
-const ROTATING: ReadonlySet<string> = new Set(['beginning', 'draining', 'minting', 'publishing'])
+/** Once the new token is in use, storing it concerns nobody but the store. */
+const ROTATING: ReadonlySet<string> = new Set(['beginning', 'draining', 'minting'])
 
 /** What people see of a credential, but for its name and the kind of its store. */
 export function credentialStatus(
