@@ -266,8 +266,8 @@ export class TokenManager implements TokenSource {
       if (isSuspect(this.#state, at)) times.push(at.mono + CLEARED_POLL_MS)
       for (const until of [this.#holds.replayable, this.#holds.unreplayable])
         if (until > at.mono) times.push(until)
-      if (token !== null && token.validTill !== null)
-        times.push(at.mono + Math.max(0, token.validTill - at.now))
+      if (token !== null && token.validTill !== null && token.validTill > at.now)
+        times.push(at.mono + (token.validTill - at.now))
     }
     return Math.min(...times)
   }

@@ -190,6 +190,25 @@ test('the work for a call that waits does not grow with the number of those that
   await scene.stop()
 })
 
+test('a call that waits with an expired token costs no busy loop', async () => {
+  const scene = new Scene()
+  await scene.startHolding()
+  scene.medium.hanging = true
+  scene.clock.jumpWall(HOUR)
+  const call = watched(scene.manager.current(scene.waiting()))
+  await scene.clock.advance(SECOND)
+  let timers = 0
+  const after = scene.clock.after
+  scene.clock.after = (delayMs, run) => {
+    timers++
+    return after(delayMs, run)
+  }
+  await scene.clock.advance(SECOND)
+  assert.equal(call.state, 'pending')
+  assert.ok(timers < 20, `${timers} timers in a second`)
+  await scene.stop()
+})
+
 // Whose doing a dead token was.
 
 test('a call that our own mint killed under way does not count as a foreign mint when its replay is accepted', async () => {
