@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 function testFiles(folder: string): string[] {
@@ -26,7 +27,7 @@ if (files.length === 0) {
 // Scenario tests run the built program, as users do.
 const build = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], { stdio: 'inherit' })
 if (build.status !== 0) process.exit(build.status ?? 1)
-const run = spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-reporter=spec', ...files], {
-  stdio: 'inherit',
-})
+// Many tests wait more than they compute, so all processors are used; Node's own choice leaves one free.
+const options = ['--test', '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`]
+const run = spawnSync(process.execPath, ['--import', 'tsx', ...options, ...files], { stdio: 'inherit' })
 process.exit(run.status ?? 1)
