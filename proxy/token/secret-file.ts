@@ -17,14 +17,27 @@ export class SecretFile {
   readonly #parts: SecretFileParts
   #current: Secret
   #failing = false
+  /** Fingerprint of the content that was last told of as no secret. */
+  #invalid: string | null = null
+  #checking: Promise<void> | null = null
 
   constructor(parts: SecretFileParts) {
     this.#parts = parts
     this.#current = parts.current
   }
 
-  /** Reads the file once. A file that is missing or empty for a moment changes nothing. */
-  async check(): Promise<void> {
+  /**
+   * Reads the file once. A file that is missing or empty for a moment changes nothing. A read that takes longer than the
+   * next check is waited for: of two reads under way the older content could come last.
+   */
+  check(): Promise<void> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = null
+    })
+    return this.#checking
+  }
+
+  async #check(): Promise<void> {
     const { path, readFile, log, changed } = this.#parts
     let text: string
     try {
@@ -36,11 +49,14 @@ export class SecretFile {
     }
     this.#failing = false
     if (text === '' || this.#current.matches(text)) return
+    const secret = new Secret(text)
     if (!/^[\x21-\x7e]+$/.test(text)) {
-      log.error('secret_file_invalid', { path })
+      if (this.#invalid !== secret.fingerprint()) log.error('secret_file_invalid', { path })
+      this.#invalid = secret.fingerprint()
       return
     }
-    this.#current = new Secret(text)
-    changed(this.#current)
+    this.#invalid = null
+    this.#current = secret
+    changed(secret)
   }
 }
