@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { test } from 'node:test'
+import { systemClock } from '../../proxy/lib/clock.ts'
+
+test('the system clock tells the time of day, and a time that only goes on', async () => {
+  assert.ok(Math.abs(systemClock.now() - Date.now()) < 1_000)
+  const before = systemClock.monotonic()
+  await systemClock.sleep(2)
+  assert.ok(systemClock.monotonic() > before)
+})
+
+test('a timer that is too long for Node to keep is refused, for it would fire at once', () => {
+  assert.throws(() => systemClock.after(2 ** 31, () => {}), RangeError)
+  systemClock.after(2 ** 31 - 1, () => {})()
+})
+
+test('a cancelled timer does not run; cancelling twice is harmless', async () => {
+  let ran = false
+  const cancel = systemClock.after(1, () => {
+    ran = true
+  })
+  cancel()
+  cancel()
+  await systemClock.sleep(5)
+  assert.equal(ran, false)
+})
+
+test('a sleep ends with the reason of its signal, at once, and leaves no listener', async () => {
+  const caller = new AbortController()
+  const slept = systemClock.sleep(60_000, caller.signal)
+  caller.abort(new Error('gone'))
+  await assert.rejects(slept, { message: 'gone' })
+  await assert.rejects(systemClock.sleep(60_000, caller.signal), { message: 'gone' })
+  const other = new AbortController()
+  await systemClock.sleep(1, other.signal)
+  assert.equal(getEventListeners(other.signal, 'abort').length, 0)
+})
