@@ -23,7 +23,8 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
       last = String((answer.json as { reason?: unknown } | null)?.reason ?? `status ${answer.status}`)
     } catch (error) {
       if (!(error instanceof ExitError)) throw error
-      last = error.message
+      // A question cut off by the time limit itself says less than the answer before it.
+      if (systemClock.monotonic() < until) last = error.message
     }
     await systemClock.sleep(Math.min(POLL_MS, leftMs), edge.stopped).catch(() => {})
   }

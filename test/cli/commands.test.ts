@@ -164,9 +164,9 @@ describe('commands for a running sidecar', { concurrency: 2 }, () => {
     const sandbox = await sandboxFor(test, { tokenPort: 0 })
     sandbox.faults.add({ api: 'token', kind: 'refuse' })
     const sidecar = await startSidecar(test, settingsFor(sandbox))
-    const late = await runProgram(test, ['wait', '--timeout', '300ms'], opsOf(sidecar))
+    const late = await runProgram(test, ['wait', '--timeout', '2s'], opsOf(sidecar))
     assert.equal(late.code, 69)
-    assert.match(late.stderr, /not ready within 300ms: no usable token for credential default/)
+    assert.match(late.stderr, /not ready within 2s: no usable token for credential default/)
 
     const waiting = runProgram(test, ['wait'], opsOf(sidecar))
     // Whether it polls before or after this does not matter to what it promises.

@@ -157,10 +157,8 @@ describe('a fleet that shares its token through Redis', { skip: skipReason, conc
     )
     assert.ok(foreign.reduce((sum, count) => sum + count, 0) > 0)
     // MINT_MIN_INTERVAL of a second holds for each fleet from the start; unchecked, each rejection would cause a mint.
+    // That the pauses grow is shown with a clock that stands still, in test/token/rejections.test.ts.
     assert.ok(times.length <= 2 + 2 * 12, `${times.length} mints in 12 s`)
-    const half = Math.floor(gaps.length / 2)
-    const mean = (some: number[]) => some.reduce((sum, gap) => sum + gap, 0) / some.length
-    assert.ok(mean(gaps.slice(half)) > mean(gaps.slice(0, half)), 'the pauses grow')
     assert.deepEqual(
       Object.keys(shares).filter((cause) => cause !== 'status 401'),
       [],
