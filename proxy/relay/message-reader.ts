@@ -78,6 +78,8 @@ export class MessageReader implements Listener {
   complete = false
   /** Spans of body data in the bytes given to `readBody` last, start and end in turn; chunked bodies only. */
   readonly data: number[] = []
+  /** How many bytes of what was given to `readBody` last were body data, chunk framing apart. */
+  dataBytes = 0
   /** Where in the bytes given to `readBody` last the trailer fields began; -1 when they did not. */
   trailerStart = -1
 
@@ -165,7 +167,8 @@ export class MessageReader implements Listener {
     if (this.#framing === 'chunked') return this.#readChunks(bytes, from, to)
     if (this.#framing === 'until_close') return to
     const end = Math.min(to, from + this.#remainingBytes)
-    this.#remainingBytes -= end - from
+    this.dataBytes = end - from
+    this.#remainingBytes -= this.dataBytes
     if (this.#remainingBytes === 0) this.complete = true
     return end
   }
@@ -231,11 +234,11 @@ export class MessageReader implements Listener {
 
   #readChunks(bytes: Buffer, from: number, to: number): number {
     const end = this.#run(bytes, from, to)
-    let dataBytes = 0
+    this.dataBytes = 0
     for (let at = 0; at < this.data.length; at += 2) {
-      dataBytes += (this.data[at + 1] as number) - (this.data[at] as number)
+      this.dataBytes += (this.data[at + 1] as number) - (this.data[at] as number)
     }
-    this.#chunkOverheadBytes += end - from - dataBytes * (1 + CHUNK_OVERHEAD_FACTOR)
+    this.#chunkOverheadBytes += end - from - this.dataBytes * (1 + CHUNK_OVERHEAD_FACTOR)
     if (this.#chunkOverheadBytes > CHUNK_OVERHEAD_BYTES) this.fault = 'too_large'
     if (this.#chunkOverheadBytes < 0) this.#chunkOverheadBytes = 0
     return end

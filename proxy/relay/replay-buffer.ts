@@ -32,6 +32,7 @@ export class ReplayBuffer {
   /** What is kept, in order. */
   pieces: Piece[] = []
   #bytes = 0
+  #dataBytes = 0
   #keeps = false
 
   constructor(memory: ReplayMemory, limitBytes: number) {
@@ -49,9 +50,13 @@ export class ReplayBuffer {
     this.#keeps = contentLength <= this.#limitBytes && this.#limitBytes > 0
   }
 
-  /** Keeps one more piece. False: it does not fit, and the body has to be surrendered. */
-  keep(piece: Piece): boolean {
-    if (this.#bytes + piece.length > this.#limitBytes || !this.#memory.take(piece.length)) return false
+  /**
+   * Keeps one more piece, of which `dataBytes` are the body's own and not chunk framing: the limit is on the body, the shared
+   * memory on all of it. False: it does not fit, and the body has to be surrendered.
+   */
+  keep(piece: Piece, dataBytes: number): boolean {
+    if (this.#dataBytes + dataBytes > this.#limitBytes || !this.#memory.take(piece.length)) return false
+    this.#dataBytes += dataBytes
     this.#bytes += piece.length
     this.pieces.push(piece)
     return true
@@ -69,6 +74,7 @@ export class ReplayBuffer {
     this.#keeps = false
     if (this.#bytes > 0) this.#memory.giveBack(this.#bytes)
     this.#bytes = 0
+    this.#dataBytes = 0
     if (this.pieces.length > 0) this.pieces = []
   }
 }

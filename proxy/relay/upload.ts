@@ -58,8 +58,8 @@ export class Upload {
       this.#hasTrailers = true
       dataEnd = reader.trailerStart
     }
-    if (dataEnd > from) this.#pass(pieceOf(bytes, from, dataEnd))
-    if (reader.complete && this.#hasTrailers) this.#pass('\r\n')
+    if (dataEnd > from) this.#pass(pieceOf(bytes, from, dataEnd), reader.dataBytes)
+    if (reader.complete && this.#hasTrailers) this.#pass('\r\n', 0)
     return end
   }
 
@@ -107,8 +107,8 @@ export class Upload {
     this.#replay.clear()
   }
 
-  #pass(piece: Piece): void {
-    if (this.#replay.keeps && !this.#replay.keep(piece)) {
+  #pass(piece: Piece, dataBytes: number): void {
+    if (this.#replay.keeps && !this.#replay.keep(piece, dataBytes)) {
       const kept = this.#replay.surrender()
       if (this.#upstream === null) this.#unsent = kept
       this.#onOutgrown()
