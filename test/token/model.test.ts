@@ -14,7 +14,7 @@ const NOON = Date.parse('2026-11-22T12:00:00Z')
  */
 const TIMES = Number(process.env['MODEL_RUNS'] ?? 1)
 const ANY = Math.floor(Math.random() * 2 ** 31)
-const SEEDS = TIMES > 1 ? [ANY] : [1, 2, ANY]
+const SEEDS = TIMES > 1 ? [ANY] : [1, ANY]
 
 /** After this the calls of a fleet whose faults have ended succeed: the longest pause that 90 s of faults can lead to. */
 const RECOVERED_MS = 5 * MINUTE
