@@ -185,7 +185,8 @@ export class TokenManager implements TokenSource {
       // Cleared meanwhile, or no replacement can come in time: the upstream's own answer goes to the caller.
       const rejectedAt = call.deadline - policy.holdTimeoutMs
       if (held.acceptedSentAt > rejectedAt || at.mono >= call.deadline) return { token: null }
-      const doubtful = held.acceptedSentAt < 0 && this.#state.rejectionStreak > 0
+      // Two replacements in a row that nothing accepted: no call should wait for a third.
+      const doubtful = held.acceptedSentAt < 0 && this.#state.rejectionStreak > 1
       return isHopeless(this.#state, at, policy, doubtful ? at.mono : call.deadline) ? { token: null } : null
     }
     const open = this.peek(call.replayable)

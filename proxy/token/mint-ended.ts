@@ -1,6 +1,6 @@
 import { tokenFields, withToken } from './adoption.ts'
 import type { MintFailure, MintOutcome } from './minter.ts'
-import { backoffMs, growing, untilMidnightMs } from './pacing.ts'
+import { growing, retryPauseMs, untilMidnightMs } from './pacing.ts'
 import { replacedForRejection } from './rejections.ts'
 import type { Action, Instant, MintReason, TokenPolicy, TokenState } from './state.ts'
 import { isUsable, type Token } from './token.ts'
@@ -31,11 +31,11 @@ export function mintEnded(
     }
     case 'refused':
       actions.push({ do: 'release' })
-      return refused(failed(state, outcome.error, at, actions), outcome, at, actions)
+      return refused(failed(state, outcome.error, at, actions), outcome, at, policy, actions)
     case 'unknown': {
       actions.push({ do: 'tally', outcome: 'unknown' })
       const known = failed(state, outcome.error, at, actions)
-      const until = at.mono + backoffMs(known.failures, SECOND_MS, MINUTE_MS, at.random)
+      const until = at.mono + retryPauseMs(known.failures, policy.holdTimeoutMs, at.random)
       return {
         ...known,
         phase: { kind: 'idle' },
@@ -78,7 +78,13 @@ function afterMint(state: TokenState, token: Token, reason: MintReason, at: Inst
 }
 
 /** A definite refusal: the old token lives and everybody may go on with it at once. */
-function refused(state: TokenState, outcome: Refused, at: Instant, actions: Action[]): TokenState {
+function refused(
+  state: TokenState,
+  outcome: Refused,
+  at: Instant,
+  policy: TokenPolicy,
+  actions: Action[],
+): TokenState {
   // Only success answers a person's wish, but a refusal ends it: they are told, and may ask again.
   const idle: TokenState = { ...state, phase: { kind: 'idle' }, asked: false }
   switch (outcome.reason) {
@@ -97,7 +103,7 @@ function refused(state: TokenState, outcome: Refused, at: Instant, actions: Acti
     }
     case 'unreachable': {
       actions.push({ do: 'tally', outcome: 'error' })
-      const until = at.mono + backoffMs(state.failures, SECOND_MS, MINUTE_MS, at.random)
+      const until = at.mono + retryPauseMs(state.failures, policy.holdTimeoutMs, at.random)
       return { ...idle, pause: { until, untilNow: null, why: 'failed' } }
     }
   }

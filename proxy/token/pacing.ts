@@ -41,6 +41,20 @@ export function backoffMs(failures: number, firstMs: number, longestMs: number, 
   return random * growing(failures, firstMs, longestMs)
 }
 
+const SECOND_MS = 1_000
+/** So many failures in a row are taken for a short trouble, at whose end calls are still waiting. */
+const SHORT_TROUBLE_FAILURES = 5
+
+/**
+ * Pause after a mint that failed, for the `failures`-th time in a row: full jitter below one second, two, four and so on
+ * up to a minute; but the first five stay below a quarter of `HOLD_TIMEOUT`, so that the calls that wait live to see the end of a short trouble.
+ */
+export function retryPauseMs(failures: number, holdTimeoutMs: number, random: number): number {
+  const patient = Math.max(SECOND_MS, holdTimeoutMs / 4)
+  const longest = failures <= SHORT_TROUBLE_FAILURES ? Math.min(patient, 60 * SECOND_MS) : 60 * SECOND_MS
+  return backoffMs(failures, SECOND_MS, longest, random)
+}
+
 /** `firstMs`, doubled with each further time, up to `longestMs`. `times` counts from 1. */
 export function growing(times: number, firstMs: number, longestMs: number): number {
   return Math.min(longestMs, firstMs * 2 ** Math.min(30, Math.max(0, times - 1)))

@@ -5,6 +5,7 @@ import {
   budgetPauseMs,
   growing,
   requestsToday,
+  retryPauseMs,
   untilMidnightMs,
   utcDay,
 } from '../../proxy/token/pacing.ts'
@@ -80,4 +81,9 @@ test('back-off has full jitter: anything from nothing to its ceiling', () => {
   assert.equal(backoffMs(3, SECOND, MINUTE, 0), 0)
   assert.equal(backoffMs(3, SECOND, MINUTE, 0.5), 2 * SECOND)
   assert.ok(backoffMs(3, SECOND, MINUTE, 0.999) < 4 * SECOND)
+})
+
+test('the first failures are retried while the calls that wait still have patience, the later ones ever more rarely', () => {
+  const longest = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((failures) => retryPauseMs(failures, 10_000, 1))
+  assert.deepEqual(longest, [1_000, 2_000, 2_500, 2_500, 2_500, 32_000, 60_000, 60_000, 60_000])
 })
