@@ -17,7 +17,7 @@ function untilNextAttempt(machine: MachineDriver): number {
   const since = machine.instant.mono
   while (machine.instant.mono - since < 48 * HOUR) {
     // In steps that hours do not take long with.
-    machine.wait(Math.max(100, (machine.instant.mono - since) / 10_000))
+    machine.wait(Math.max(100, (machine.instant.mono - since) / 20_000))
     const actions = machine.tick()
     const { token, requests } = machine.state
     if (actions.includes('read') && machine.read(token, { requests }).includes('acquire')) {
