@@ -83,7 +83,8 @@ export class ClientConnection implements Timed {
 
   /** The connection may carry another call after this one. */
   get mayStayOpen(): boolean {
-    return this.#head.keepAlive && !this.#context.isDraining && !this.#hasEnded
+    // A caller that has sent its last may have sent calls ahead: those are still answered.
+    return this.#head.keepAlive && !this.#context.isDraining && (!this.#hasEnded || this.#pending !== null)
   }
 
   // What the exchange asks for.
@@ -125,7 +126,9 @@ export class ClientConnection implements Timed {
     this.#state = 'head'
     this.#deadline = this.#context.ticker.now + IDLE_TIMEOUT_MS
     if (this.#pauses !== 0) this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
-    if (this.#pending !== null && !this.#isAdvancing) this.#advancePending()
+    if (this.#isAdvancing) return
+    if (this.#pending !== null) this.#advancePending()
+    if (this.#hasEnded && this.#state === 'head') this.#linger()
   }
 
   /** Ends the connection so that the answer is seen to be incomplete. */
@@ -269,7 +272,8 @@ export class ClientConnection implements Timed {
 
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
   #decline(code: ProblemCode, from: number, to: number): number {
-    const keepsOpen = this.reader.complete
+    // Who sends what is no request may mean something else by what follows it.
+    const keepsOpen = this.reader.complete && code !== 'request_invalid'
     const status = this.writeProblem(code, undefined, keepsOpen)
     this.#context.recordCall(this.#head, null, status, 0, code, false)
     this.answered(keepsOpen && this.mayStayOpen)
