@@ -88,10 +88,12 @@ export class TokenManager implements TokenSource {
 
   /** Mints now because a person asks. Rejects with `ProblemError` when that failed, or with the signal's reason. */
   async rotate(signal: AbortSignal): Promise<CredentialStatus> {
-    const { mintTimeoutMs, mintQuarantineMs } = this.#parts.policy
+    const { clock, policy } = this.#parts
     const before = this.#held
     const errorBefore = this.#state.lastError
-    const bound = deadline(this.#parts.clock, 2 * (mintTimeoutMs + mintQuarantineMs), signal)
+    // A lease that a killed process left behind has to run out first, and then the mint may need a second try.
+    const longest = leaseMs(policy) + 2 * (policy.mintTimeoutMs + policy.mintQuarantineMs)
+    const bound = deadline(clock, longest, signal)
     // A refusal ends the wish; after an unanswered mint it is tried again.
     const refused = () =>
       !this.#state.asked && this.#state.unknownSince === null && this.#state.lastError !== errorBefore

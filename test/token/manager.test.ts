@@ -276,7 +276,7 @@ test('rotate waits for the repetition after an unanswered mint, and gives up in 
   assert.equal(rotated.state, 'pending')
   scene.minter.answers(outcomes.timeout)
   scene.minter.answer = () => outcomes.status500
-  await scene.clock.advance(12 * SECOND)
+  await scene.clock.advance(20 * SECOND)
   assert.equal((rotated.error as { code?: string }).code, 'token_unavailable')
   await scene.stop()
 })
