@@ -1,73 +1,65 @@
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { Answer } from './answer.ts'
+import { CallRecord } from './call-record.ts'
 import { CarriedToken } from './carried-token.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Destination } from './destination.ts'
+import { Dispatch, type Dispatched } from './dispatch.ts'
 import { headWith, type Piece } from './piece.ts'
 import type { RelayContext } from './relay-context.ts'
+import { type FirstRejection, Replay } from './replay.ts'
 import type { RequestHead } from './request-head.ts'
+import { TokenWait } from './token-wait.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
+import type { UpstreamConnection } from './upstream-connection.ts'
 
 /** RFC 9110, section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-/** When connecting took longer, the token is chosen anew: it may have been replaced meanwhile. */
-const TOKEN_RECHECK_MS = 100
-
 /**
  * Where a call stands:
- * `holding` no usable token → `connecting` → `awaiting` the answer's head → `answering`; or from `awaiting` to `deciding`
- * whether a rejected call is sent again, and from there back to `connecting` or on to `answering`; or to `tunnelling`.
+ * `dispatching` until it has a token and a connection → `awaiting` the answer's head → `answering`; or from `awaiting` to
+ * `deciding` whether a rejected call is sent again, and from there back to `dispatching` or on to `answering`; or to `tunnelling`.
  */
-type Phase = 'idle' | 'holding' | 'connecting' | 'awaiting' | 'deciding' | 'answering' | 'tunnelling'
+type Phase = 'idle' | 'dispatching' | 'awaiting' | 'deciding' | 'answering' | 'tunnelling'
 
 /**
  * One call: token → send → judge → pass on or send again. A connection has one exchange and uses it for all its calls, one
  * after the other.
  */
-export class Exchange implements UpstreamUser {
+export class Exchange implements Dispatched {
   readonly #context: RelayContext
   readonly #client: ClientConnection
   readonly #head: RequestHead
-  readonly #upload: Upload
-  readonly #answer: Answer
+  readonly #record: CallRecord
   readonly #carried = new CarriedToken()
+  readonly #wait = new TokenWait()
+  readonly #upload: Upload
+  readonly #dispatch: Dispatch
+  readonly #replay: Replay
+  readonly #answer: Answer
 
   #phase: Phase = 'idle'
-  /** Tells a late promise that the call it belongs to is over. */
-  #number = 0
   #destination: Destination | null = null
+  /** The connection that the call was sent on. */
   #upstream: UpstreamConnection | null = null
-  /** The token to be sent once there is a connection, and when it was chosen (monotonic ms). */
-  #chosenToken: HeldToken | null = null
-  #chosenAt = 0
-  #hasWaited = false
-  #startedAt = 0
   /** Monotonic ms of the latest tick before anything moved. */
   #movedAt = 0
-  /** Head lines before the token's. */
-  #lines = ''
   /** The upstream has answered, be it with an interim answer. */
   #hasAnswer = false
   #hasRetried = false
-  /** The token that was rejected, when this is the second sending. */
-  #replaced: HeldToken | null = null
-  #wasReplayed = false
-  #rejectedAnswer: Buffer | null = null
-  /** The first rejection as the caller will see it should the second sending be rejected too. */
-  #firstRejection: { piece: Piece; status: number; leavesClientOpen: boolean } | null = null
-  #lostUpstream = false
-  #abort: AbortController | null = null
   #tunnel: Tunnel | null = null
 
   constructor(context: RelayContext, client: ClientConnection, head: RequestHead) {
     this.#context = context
     this.#client = client
     this.#head = head
+    this.#record = new CallRecord(context, head)
     this.#upload = new Upload(context, client, head, () => this.#carried.becomeUnreplayable())
+    this.#dispatch = new Dispatch(context, this, this.#upload, this.#carried, this.#wait)
+    this.#replay = new Replay(context.counters, this.#carried, this.#wait)
     this.#answer = new Answer(context, client, head)
   }
 
@@ -81,24 +73,18 @@ export class Exchange implements UpstreamUser {
 
   /** Begins a call whose head was read and admitted. Returns the position in `bytes` up to which they belong to it. */
   begin(destination: Destination, target: string, bytes: Buffer, from: number, to: number): number {
-    const head = this.#head
     this.#destination = destination
-    this.#startedAt = this.#context.clock.monotonic()
     this.#movedAt = this.#context.ticker.now
-    this.#lines = head.forwarded(target, destination.hostLine)
     this.#hasAnswer = false
     this.#hasRetried = false
-    this.#hasWaited = false
-    this.#replaced = null
-    this.#wasReplayed = false
-    this.#lostUpstream = false
-    this.#context.counters.inFlight++
-    this.#phase = 'connecting'
+    this.#phase = 'dispatching'
+    this.#record.begin()
+    this.#replay.begin()
+    this.#dispatch.begin(destination, this.#head.forwarded(target, destination.hostLine))
     this.#upload.begin()
     const end = this.#readBody(bytes, from, to)
     // An invalid body has ended the call already.
-    if (!this.isActive) return end
-    this.#dispatch(false)
+    if (this.isActive) this.#dispatch.send(false)
     return end
   }
 
@@ -153,85 +139,18 @@ export class Exchange implements UpstreamUser {
     return end
   }
 
-  #dispatch(onFreshConnection: boolean): void {
-    const token = (this.#destination as Destination).route.tokens.peek(this.#upload.isReplayable)
-    if (token === null) this.#hold()
-    else this.#connect(token, onFreshConnection)
-  }
-
-  #connect(token: HeldToken, onFreshConnection: boolean): void {
-    const { pool } = this.#destination as Destination
-    this.#phase = 'connecting'
-    const idle = onFreshConnection ? null : pool.takeIdle(this)
-    if (idle !== null) {
-      this.#upstream = idle
-      this.#send(token)
-      return
-    }
-    this.#chosenToken = token
-    this.#chosenAt = this.#context.clock.monotonic()
-    this.#upstream = pool.open(this)
-  }
-
   onConnected(): void {
-    const { pool, route } = this.#destination as Destination
-    const chosen = this.#chosenToken as HeldToken
-    this.#chosenToken = null
-    if (this.#context.clock.monotonic() - this.#chosenAt < TOKEN_RECHECK_MS) {
-      this.#send(chosen)
-      return
-    }
-    const token =
-      route.tokens.peek(this.#upload.isReplayable) ?? (this.#hasWaited ? this.#ifUsable(chosen) : null)
-    if (token !== null) {
-      this.#send(token)
-      return
-    }
-    const upstream = this.#upstream as UpstreamConnection
-    this.#upstream = null
-    pool.release(upstream, -1)
-    this.#hold()
+    this.#dispatch.onConnected()
   }
 
-  #ifUsable(token: HeldToken): HeldToken | null {
-    return token.validTill === null || this.#context.clock.now() < token.validTill ? token : null
-  }
-
-  #hold(): void {
-    const { counters } = this.#context
-    const number = this.#number
-    this.#phase = 'holding'
-    this.#hasWaited = true
-    counters.held++
-    this.#destination?.route.tokens
-      .current({ replayable: this.#upload.isReplayable, signal: this.#signal() })
-      .then(
-        (token) => {
-          if (number !== this.#number) return
-          counters.held--
-          this.#phase = 'connecting'
-          this.#connect(token, false)
-        },
-        (error: unknown) => {
-          if (number !== this.#number) return
-          this.#failWith(error)
-        },
-      )
-  }
-
-  #send(token: HeldToken): void {
-    const destination = this.#destination as Destination
-    let text: string
-    try {
-      text = this.#lines + destination.credential.with(token)
-    } catch (error) {
-      this.#failWith(error)
-      return
-    }
+  onSending(upstream: UpstreamConnection): void {
     this.#phase = 'awaiting'
+    this.#upstream = upstream
     this.#movedAt = this.#context.ticker.now
-    this.#carried.take(token, this.#context.clock.monotonic(), this.#upload.isReplayable)
-    this.#upload.send(this.#upstream as UpstreamConnection, text)
+  }
+
+  onUnsendable(error: unknown): void {
+    this.#failWith(error)
   }
 
   onUpstreamDrain(): void {
@@ -245,10 +164,7 @@ export class Exchange implements UpstreamUser {
     this.#movedAt = this.#context.ticker.now
     if (this.#phase === 'answering') this.#passOn(bytes, 0, length)
     else if (this.#phase === 'awaiting') this.#readAnswerHead(bytes, 0, length)
-    else if (this.#phase === 'deciding') {
-      // TLS hands over what it has decrypted even when it is paused.
-      this.#rejectedAnswer = Buffer.concat([this.#rejectedAnswer as Buffer, bytes.subarray(0, length)])
-    }
+    else if (this.#phase === 'deciding') this.#replay.add(bytes.subarray(0, length))
     // An answer to a request that was not sent.
     else this.#fail('upstream_protocol_error')
   }
@@ -284,94 +200,56 @@ export class Exchange implements UpstreamUser {
 
   #judge(bytes: Buffer, from: number, to: number): void {
     const { status } = this.#answer
-    if (status >= 400 && this.#context.options.rejectedStatus.has(status)) {
-      if (this.#rejected(bytes, from, to)) return
-    } else this.#accepted(status)
+    const { tokens } = (this.#destination as Destination).route
+    const replay = this.#replay
+    if (status < 400 || !this.#context.options.rejectedStatus.has(status)) replay.accepted(status, tokens)
+    else if (replay.isSecondSending) {
+      const first = replay.rejectedAgain()
+      if (first !== null) {
+        this.#passFirst(first, bytes.subarray(from, to))
+        return
+      }
+    } else {
+      const decided = (replacement: HeldToken | null) => this.#decided(replacement)
+      if (replay.considers(tokens, this.#upload.isReplayable, bytes.subarray(from, to), decided)) {
+        this.#phase = 'deciding'
+        this.#upstream?.pause()
+        this.#upload.halt()
+        return
+      }
+    }
     this.#startAnswer(bytes, from, to)
   }
 
-  #accepted(status: number): void {
-    const isProof = this.#carried.accept(status)
-    const replaced = this.#replaced
-    if (replaced === null) return
-    this.#replaced = null
-    this.#context.counters.replays.accepted++
-    if (isProof) this.#destination?.route.tokens.replayAccepted(replaced)
-  }
-
-  /** Whether the answer has to wait for a decision. */
-  #rejected(bytes: Buffer, from: number, to: number): boolean {
-    const { counters } = this.#context
-    const { tokens } = (this.#destination as Destination).route
-    if (this.#replaced !== null) {
-      this.#replaced = null
-      counters.replays.rejected++
-      return this.#passFirstRejection(bytes.subarray(from, to))
-    }
-    const replayable = this.#upload.isReplayable
-    const { token, sentAt } = this.#carried
-    const answer = tokens.replace(token, sentAt, { replayable, signal: this.#signal() })
-    if (!replayable) {
-      counters.unreplayable++
-      answer.catch(() => {})
-      return false
-    }
-    const number = this.#number
-    this.#phase = 'deciding'
-    this.#rejectedAnswer = Buffer.from(bytes.subarray(from, to))
-    this.#upstream?.pause()
-    this.#upload.halt()
-    answer.then(
-      (replacement) => {
-        if (number === this.#number) this.#decided(token, replacement)
-      },
-      () => {
-        if (number === this.#number) this.#decided(token, null)
-      },
-    )
-    return true
-  }
-
-  #decided(rejected: HeldToken, replacement: HeldToken | null): void {
-    const bytes = this.#rejectedAnswer as Buffer
-    this.#rejectedAnswer = null
+  #decided(replacement: HeldToken | null): void {
     this.#movedAt = this.#context.ticker.now
-    if (replacement === null || !this.#upload.isReplayable) {
-      this.#upload.goOn(this.#upstream)
-      this.#startAnswer(bytes, 0, bytes.length)
-      if (this.#phase !== 'answering') return
-      if (this.#lostUpstream) this.#cut()
-      else this.#upstream?.resume()
-      return
-    }
-    this.#replaced = rejected
-    this.#wasReplayed = true
-    this.#carried.release()
+    if (replacement === null || !this.#upload.isReplayable) this.#passRejection()
+    else this.#sendAgain(replacement)
+  }
+
+  #passRejection(): void {
+    const bytes = this.#replay.takeAnswer()
+    this.#upload.goOn(this.#upstream)
+    this.#startAnswer(bytes, 0, bytes.length)
+    if (this.#phase !== 'answering') return
+    if (this.#replay.lostUpstream) this.#cut()
+    else this.#upstream?.resume()
+  }
+
+  #sendAgain(replacement: HeldToken): void {
     const upstream = this.#upstream
     this.#upstream = null
-    this.#keepFirstRejection(bytes)
+    const isWhole = this.#replay.begins(this.#answer, this.#client.reader.complete)
     if (upstream !== null) {
-      if (this.#firstRejection !== null && !this.#lostUpstream && this.#answer.leavesUpstreamOpen)
-        this.#reuse(upstream)
+      if (isWhole && !this.#replay.lostUpstream && this.#answer.leavesUpstreamOpen) this.#reuse(upstream)
       else upstream.destroy()
     }
-    this.#lostUpstream = false
-    this.#hasWaited = true
-    this.#connect(replacement, false)
+    this.#replay.lostUpstream = false
+    this.#phase = 'dispatching'
+    this.#dispatch.sendAgain(replacement)
   }
 
-  #keepFirstRejection(bytes: Buffer): void {
-    if (!this.#client.reader.complete) return
-    const piece = this.#answer.start(bytes, 0, bytes.length)
-    if (piece === null || !this.#answer.isComplete) return
-    const { status, leavesClientOpen } = this.#answer
-    this.#firstRejection = { piece, status, leavesClientOpen }
-  }
-
-  /** Whether the first rejection is still at hand; if it was too long to keep, the second one passes. */
-  #passFirstRejection(second: Buffer): boolean {
-    const first = this.#firstRejection
-    if (first === null) return false
+  #passFirst(first: FirstRejection, second: Buffer): void {
     const upstream = this.#upstream
     this.#upstream = null
     if (upstream !== null && this.#answer.discard(second)) this.#reuse(upstream)
@@ -379,7 +257,6 @@ export class Exchange implements UpstreamUser {
     this.#client.write(first.piece)
     this.#end(first.status, null)
     this.#client.answered(first.leavesClientOpen && this.#client.mayStayOpen)
-    return true
   }
 
   #startAnswer(bytes: Buffer, from: number, to: number): void {
@@ -430,7 +307,7 @@ export class Exchange implements UpstreamUser {
 
   onUpstreamEnd(): void {
     if (this.#phase === 'deciding') {
-      this.#lostUpstream = true
+      this.#replay.lostUpstream = true
       return
     }
     const upstream = this.#upstream
@@ -451,9 +328,10 @@ export class Exchange implements UpstreamUser {
     const upstream = this.#upstream
     this.#upstream = null
     if (this.#phase === 'deciding') {
-      this.#lostUpstream = true
+      this.#replay.lostUpstream = true
       return
     }
+    if (this.#phase === 'dispatching') this.#dispatch.onConnectFailed()
     this.#loseUpstream(upstream)
   }
 
@@ -476,10 +354,13 @@ export class Exchange implements UpstreamUser {
       this.#hasRetried = true
       this.#upload.halt()
       this.#carried.release()
-      this.#dispatch(true)
+      this.#phase = 'dispatching'
+      this.#dispatch.send(true)
       return
     }
-    this.#fail(wasSilent || this.#phase === 'connecting' ? 'upstream_unreachable' : 'upstream_protocol_error')
+    this.#fail(
+      wasSilent || this.#phase === 'dispatching' ? 'upstream_unreachable' : 'upstream_protocol_error',
+    )
   }
 
   #openTunnel(bytes: Buffer, from: number, to: number): void {
@@ -488,7 +369,7 @@ export class Exchange implements UpstreamUser {
       this.#fail('upstream_protocol_error')
       return
     }
-    this.#accepted(101)
+    this.#replay.accepted(101, (this.#destination as Destination).route.tokens)
     this.#carried.release()
     this.#phase = 'tunnelling'
     const client = this.#client
@@ -543,41 +424,16 @@ export class Exchange implements UpstreamUser {
     upstream?.destroy()
   }
 
-  /** Books the end of the call. `status` null: nobody was left to answer. */
+  /** `status` null: nobody was left to answer. */
   #end(status: number | null, code: ProblemCode | null): void {
-    const { counters, clock } = this.#context
-    const destination = this.#destination as Destination
-    this.#carried.release()
-    if (this.#phase === 'holding') counters.held--
-    if (this.#replaced !== null) counters.replays.failed++
+    const { wasSent } = this.#replay
     this.#phase = 'idle'
-    this.#number++
-    this.#replaced = null
     this.#tunnel = null
-    this.#rejectedAnswer = null
-    this.#firstRejection = null
-    this.#chosenToken = null
-    this.#lines = ''
+    this.#carried.release()
+    this.#dispatch.end()
+    this.#replay.end()
     this.#upload.end()
-    if (this.#abort !== null) {
-      const abort = this.#abort
-      this.#abort = null
-      if (status === null) abort.abort()
-    }
-    counters.inFlight--
-    if (counters.inFlight === 0) this.#context.onIdle?.()
-    if (status === null) return
-    const durationMs = clock.monotonic() - this.#startedAt
-    destination.counters.answered(methodLabel(this.#head.method), status, durationMs / 1000)
-    this.#context.recordCall(this.#head, destination.route.name, status, durationMs, code, this.#wasReplayed)
-  }
-
-  #signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    return this.#abort.signal
+    this.#wait.end(status === null)
+    this.#record.end(this.#destination as Destination, status, code, wasSent)
   }
 }
-
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
-
-const methodLabel = (method: string): string => (METHODS.has(method) ? method : 'OTHER')
