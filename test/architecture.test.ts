@@ -48,14 +48,6 @@ const reasonedLong: ReadonlyMap<string, string> = new Map([
     'proxy/relay/exchange.ts',
     'the phases of one call and every way from one to another, to be read side by side',
   ],
-  [
-    'proxy/relay/client-connection.ts',
-    'the states of one caller’s connection and what each event does in each of them',
-  ],
-  [
-    'proxy/relay/message-reader.ts',
-    'what llhttp reports about one message, head and body: one object on the hot path',
-  ],
 ])
 
 /** Comments and strings may name what code may not. */

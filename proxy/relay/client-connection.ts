@@ -6,6 +6,7 @@ import { MessageReader } from './message-reader.ts'
 import { Outbox } from './outbox.ts'
 import type { Piece } from './piece.ts'
 import { problemFor } from './problem.ts'
+import { ReadAhead } from './read-ahead.ts'
 import type { RelayContext } from './relay-context.ts'
 import { RequestHead } from './request-head.ts'
 import { withSharedReads } from './socket-reads.ts'
@@ -17,13 +18,6 @@ import {
   LINGER_MS,
   type Timed,
 } from './timeouts.ts'
-
-/** What a caller may send ahead of the answer it waits for. */
-const PENDING_LIMIT_BYTES = 65_536
-
-/** Why reading is stopped; it goes on when no reason is left. */
-const PAUSED_BY_BODY = 1
-const PAUSED_BY_PENDING = 2
 
 /**
  * `head`: between calls, or in the middle of a head → `body`: of the call under way → `answer`: is awaited; what comes in is
@@ -37,13 +31,12 @@ export class ClientConnection implements Timed {
   readonly #context: RelayContext
   readonly #socket: Socket
   readonly #outbox: Outbox
+  readonly #ahead: ReadAhead
   readonly #head: RequestHead
   readonly #exchange: Exchange
   readonly #onClosed: (connection: ClientConnection) => void
   #state: State = 'head'
-  #pending: Buffer | null = null
   #isAdvancing = false
-  #pauses = 0
   #deadline: number
   #hasEnded = false
 
@@ -56,6 +49,7 @@ export class ClientConnection implements Timed {
     const socket = withSharedReads(accepted, (bytes, length) => this.#onBytes(bytes, length))
     this.#socket = socket
     this.#outbox = new Outbox(socket)
+    this.#ahead = new ReadAhead(socket)
     socket.setNoDelay(true)
     socket.on('drain', () => this.#exchange.onClientDrain())
     socket.on('end', () => this.#onEnd())
@@ -73,7 +67,7 @@ export class ClientConnection implements Timed {
 
   /** The call's body is being read, so silence is the caller's. */
   get isReadingBody(): boolean {
-    return this.#state === 'body' && (this.#pauses & PAUSED_BY_BODY) === 0
+    return this.#state === 'body' && !this.#ahead.isBodyPaused
   }
 
   /** Written and not yet taken by the caller. */
@@ -84,7 +78,7 @@ export class ClientConnection implements Timed {
   /** The connection may carry another call after this one. */
   get mayStayOpen(): boolean {
     // A caller that has sent its last may have sent calls ahead: those are still answered.
-    return this.#head.keepAlive && !this.#context.isDraining && (!this.#hasEnded || this.#pending !== null)
+    return this.#head.keepAlive && !this.#context.isDraining && (!this.#hasEnded || !this.#ahead.isEmpty)
   }
 
   // What the exchange asks for.
@@ -95,11 +89,11 @@ export class ClientConnection implements Timed {
   }
 
   pauseBody(): void {
-    this.#pause(PAUSED_BY_BODY)
+    this.#ahead.pauseBody()
   }
 
   resumeBody(): void {
-    this.#resume(PAUSED_BY_BODY)
+    this.#ahead.resumeBody()
   }
 
   /** Writes an answer of our own and returns its status. */
@@ -125,9 +119,10 @@ export class ClientConnection implements Timed {
     this.reader.next()
     this.#state = 'head'
     this.#deadline = this.#context.ticker.now + IDLE_TIMEOUT_MS
-    if (this.#pauses !== 0) this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
+    this.#ahead.resume()
     if (this.#isAdvancing) return
-    if (this.#pending !== null) this.#advancePending()
+    const ahead = this.#ahead.take()
+    if (ahead !== null) this.#advance(ahead, 0, ahead.length)
     if (this.#hasEnded && this.#state === 'head') this.#linger()
   }
 
@@ -146,10 +141,9 @@ export class ClientConnection implements Timed {
 
   startTunnel(): void {
     this.#state = 'tunnel'
-    const pending = this.#pending
-    this.#pending = null
-    this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
-    if (pending !== null) this.#exchange.onTunnelBytes(pending, pending.length)
+    const early = this.#ahead.take()
+    this.#ahead.resume()
+    if (early !== null) this.#exchange.onTunnelBytes(early, early.length)
     if (this.#hasEnded) this.#exchange.onTunnelEnd()
   }
 
@@ -256,18 +250,8 @@ export class ClientConnection implements Timed {
     else if (this.#state === 'head' && from < to) this.#advance(bytes, from, to)
   }
 
-  #advancePending(): void {
-    const bytes = this.#pending as Buffer
-    this.#pending = null
-    this.#advance(bytes, 0, bytes.length)
-  }
-
   #keep(bytes: Buffer, from: number, to: number): void {
-    if (this.#state === 'lingering') return
-    const more = bytes.subarray(from, to)
-    // Copied: the memory belongs to the next read.
-    this.#pending = this.#pending === null ? Buffer.from(more) : Buffer.concat([this.#pending, more])
-    if (this.#pending.length >= PENDING_LIMIT_BYTES) this.#pause(PAUSED_BY_PENDING)
+    if (this.#state !== 'lingering') this.#ahead.keep(bytes, from, to)
   }
 
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
@@ -290,10 +274,10 @@ export class ClientConnection implements Timed {
 
   #linger(): void {
     this.#state = 'lingering'
-    this.#pending = null
+    this.#ahead.take()
     this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + LINGER_MS
     this.#outbox.end()
-    this.#resume(PAUSED_BY_BODY | PAUSED_BY_PENDING)
+    this.#ahead.resume()
   }
 
   #onEnd(): void {
@@ -310,18 +294,7 @@ export class ClientConnection implements Timed {
     this.#context.ticker.remove(this)
     this.#exchange.abandon()
     this.reader.free()
-    this.#pending = null
+    this.#ahead.take()
     this.#onClosed(this)
-  }
-
-  #pause(reason: number): void {
-    if (this.#pauses === 0) this.#socket.pause()
-    this.#pauses |= reason
-  }
-
-  #resume(reason: number): void {
-    if (this.#pauses === 0) return
-    this.#pauses &= ~reason
-    if (this.#pauses === 0) this.#socket.resume()
   }
 }

@@ -1,3 +1,5 @@
+import { ChunkOverhead } from './chunk-overhead.ts'
+import { HeadPieces } from './head-pieces.ts'
 import {
   allocate,
   contentLengthOf,
@@ -42,10 +44,6 @@ const VALUE = 2
  */
 const sharedSpans = new Int32Array(256 * FIELD_STRIDE)
 
-/** Chunk sizes, extensions and trailers may take this much, and this many bytes for each byte of data on top. */
-const CHUNK_OVERHEAD_BYTES = 16_384
-const CHUNK_OVERHEAD_FACTOR = 16
-
 /**
  * Reads the messages of one connection, one after the other: llhttp decides what is valid and where a message ends, this
  * class remembers where the parts lie. A head is fed whole or in pieces, a chunked body as it comes; of a body with
@@ -85,10 +83,9 @@ export class MessageReader implements Listener {
 
   #framing: Framing = 'none'
   #remainingBytes = 0
-  #chunkOverheadBytes = 0
+  readonly #chunkOverhead = new ChunkOverhead()
   #part = 0
-  #partial: Buffer = EMPTY
-  #partialBytes = 0
+  readonly #pieces = new HeadPieces()
   /** Added to what llhttp calls a position. */
   #offset = 0
 
@@ -99,7 +96,7 @@ export class MessageReader implements Listener {
 
   /** Part of a message's head has been read, but not all. */
   get midHead(): boolean {
-    return this.#partialBytes > 0 && !this.headComplete
+    return this.#pieces.length > 0 && !this.headComplete
   }
 
   get method(): string {
@@ -133,7 +130,7 @@ export class MessageReader implements Listener {
    * `fault` and `headComplete` first.
    */
   readHead(bytes: Buffer, from: number, to: number): number {
-    if (this.#partialBytes > 0) return this.#readHeadPiece(bytes, from, to)
+    if (this.#pieces.length > 0) return this.#readHeadPiece(bytes, from, to)
     const end = this.#run(bytes, from, to)
     if (this.fault !== null) return end
     if (this.headComplete) {
@@ -145,8 +142,8 @@ export class MessageReader implements Listener {
     }
     this.fields = this.fields.slice()
     this.#rebase(-from)
-    this.#keepPartial(bytes, from, to)
-    if (this.#partialBytes > this.#headLimitBytes) this.fault = 'too_large'
+    this.#pieces.add(bytes, from, to)
+    if (this.#pieces.length > this.#headLimitBytes) this.fault = 'too_large'
     return to
   }
 
@@ -154,7 +151,7 @@ export class MessageReader implements Listener {
   beginBody(framing: Framing, contentLength: number): void {
     this.#framing = framing
     this.#remainingBytes = contentLength
-    this.#chunkOverheadBytes = 0
+    this.#chunkOverhead.begin()
     this.complete = framing === 'none' || (framing === 'length' && contentLength === 0)
     if (framing === 'chunked') resume(this.#parser)
   }
@@ -162,6 +159,7 @@ export class MessageReader implements Listener {
   /** Reads on in the body. Returns the position in `bytes` up to which they belong to this message. */
   readBody(bytes: Buffer, from: number, to: number): number {
     this.data.length = 0
+    this.dataBytes = 0
     this.trailerStart = -1
     if (this.complete) return from
     if (this.#framing === 'chunked') return this.#readChunks(bytes, from, to)
@@ -185,8 +183,7 @@ export class MessageReader implements Listener {
     this.reasonStart = -1
     this.trailerStart = -1
     this.#part = 0
-    this.#partial = EMPTY
-    this.#partialBytes = 0
+    this.#pieces.clear()
   }
 
   /** Gives the parser's memory back; nothing can be read after it. */
@@ -197,29 +194,17 @@ export class MessageReader implements Listener {
   }
 
   #readHeadPiece(bytes: Buffer, from: number, to: number): number {
-    const start = this.#partialBytes
-    this.#keepPartial(bytes, from, to)
-    const end = this.#run(this.#partial, start, this.#partialBytes)
+    const start = this.#pieces.length
+    this.#pieces.add(bytes, from, to)
+    const end = this.#run(this.#pieces.bytes, start, this.#pieces.length)
     if (this.fault !== null) return from
-    const headBytes = this.headComplete ? end : this.#partialBytes
+    const headBytes = this.headComplete ? end : this.#pieces.length
     if (headBytes > this.#headLimitBytes) this.fault = 'too_large'
     if (!this.headComplete) return to
-    this.head = this.#partial
+    this.head = this.#pieces.bytes
     this.headStart = 0
     this.headEnd = end
     return from + (end - start)
-  }
-
-  #keepPartial(bytes: Buffer, from: number, to: number): void {
-    const wanted = this.#partialBytes + to - from
-    if (wanted > this.#partial.length) {
-      // Doubling keeps a head that drips in byte by byte from being copied as often.
-      const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#partial.length, 512))
-      this.#partial.copy(larger, 0, 0, this.#partialBytes)
-      this.#partial = larger
-    }
-    bytes.copy(this.#partial, this.#partialBytes, from, to)
-    this.#partialBytes = wanted
   }
 
   #rebase(by: number): void {
@@ -234,13 +219,7 @@ export class MessageReader implements Listener {
 
   #readChunks(bytes: Buffer, from: number, to: number): number {
     const end = this.#run(bytes, from, to)
-    this.dataBytes = 0
-    for (let at = 0; at < this.data.length; at += 2) {
-      this.dataBytes += (this.data[at + 1] as number) - (this.data[at] as number)
-    }
-    this.#chunkOverheadBytes += end - from - this.dataBytes * (1 + CHUNK_OVERHEAD_FACTOR)
-    if (this.#chunkOverheadBytes > CHUNK_OVERHEAD_BYTES) this.fault = 'too_large'
-    if (this.#chunkOverheadBytes < 0) this.#chunkOverheadBytes = 0
+    if (!this.#chunkOverhead.count(end - from, this.dataBytes)) this.fault = 'too_large'
     return end
   }
 
@@ -311,6 +290,7 @@ export class MessageReader implements Listener {
 
   onBody(at: number, length: number): void {
     this.data.push(at + this.#offset, at + this.#offset + length)
+    this.dataBytes += length
   }
 
   onMessageComplete(): void {
