@@ -1,6 +1,7 @@
 import type { BusinessFault, Fault, TokenFault } from '../sandbox/faults.ts'
 import type { Sandbox } from '../sandbox/server.ts'
 import type { GarbageKind } from '../sandbox/token-answers.ts'
+import type { Trouble } from './soak-blame.ts'
 
 /** Uniform in [0, 1), and the same again for the same seed (mulberry32). */
 export type Random = () => number
@@ -21,14 +22,6 @@ export function between(random: Random, least: number, most: number): number {
 
 export function oneOf<T>(random: Random, values: readonly T[]): T {
   return values[between(random, 0, values.length - 1)] as T
-}
-
-/** When the upstream, or the sidecar's process, was itself out of order; epoch ms. */
-export interface Trouble {
-  readonly from: number
-  readonly until: number
-  /** The failures it accounts for. */
-  readonly explains: readonly string[]
 }
 
 const garbageKinds: readonly GarbageKind[] = [
@@ -97,10 +90,7 @@ const businessFaults: readonly {
   },
 ]
 
-/**
- * Lets something go wrong that chance chooses; tells what, and what failures of calls it accounts for. The token API is
- * left alone until it has recovered from the last time: failures in a row make pauses that outlast any call's patience.
- */
+/** Lets something go wrong that chance chooses; tells what, and what failures of calls it accounts for. */
 export function inflict(
   sandbox: Sandbox,
   random: Random,
@@ -112,7 +102,6 @@ export function inflict(
   }
   if (dice < 0.7) {
     const fault = oneOf(random, tokenFaults)(random)
-    if (!hasRecovered(sandbox)) return { name: 'none, token API not recovered yet', trouble: null }
     sandbox.faults.add(fault)
     return { name: nameOf(fault), trouble: null }
   }
@@ -121,12 +110,6 @@ export function inflict(
   sandbox.faults.add(fault)
   const from = Date.now()
   return { name: nameOf(fault), trouble: { from, until: from + fault.forMs + SLACK_MS, explains } }
-}
-
-function hasRecovered({ faults, log }: Sandbox): boolean {
-  const last = log.events.findLast(({ foreign }) => !foreign)
-  const isWell = last?.outcome === 'minted' && last.fault === null && last.answeredAt !== null
-  return isWell && faults.list().every(({ fault }) => fault.api !== 'token')
 }
 
 function short(random: Random): number {
