@@ -4,11 +4,13 @@
  */
 import { chmod, readFile, rm } from 'node:fs/promises'
 import { build } from 'esbuild'
+import { trims } from './bundle-trims.ts'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
 await rm('dist', { recursive: true, force: true })
 await build({
+  absWorkingDir: process.cwd(),
   entryPoints: { main: 'proxy/main.ts' },
   outdir: 'dist',
   bundle: true,
@@ -19,6 +21,7 @@ await build({
   // Names are kept, for stack traces; less text is less to read at each start.
   minifyWhitespace: true,
   minifySyntax: true,
+  plugins: [trims],
   legalComments: 'linked',
   chunkNames: 'chunks/[name]-[hash]',
   define: { 'globalThis.TOKEN_SIDECAR_VERSION': JSON.stringify(version) },
