@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { withSharedReads } from '../../proxy/relay/socket-reads.ts'
+
+/** Accepts one connection as the listener does; what arrives on it when its caller sends `sent` and half-closes. */
+async function received(
+  test: TestContext,
+  sent: string,
+  prepare: (accepted: Socket) => void,
+): Promise<{ text: string; isMoved: boolean }> {
+  let text = ''
+  let isMoved = false
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true })
+  test.after(() => void server.close())
+  const ended = new Promise<void>((resolve) => {
+    server.once('connection', (accepted) => {
+      prepare(accepted)
+      const socket = withSharedReads(accepted, (bytes, length) => {
+        text += bytes.toString('latin1', 0, length)
+      })
+      isMoved = socket !== accepted
+      socket.once('end', () => {
+        socket.end()
+        resolve()
+      })
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1', () => client.end(sent))
+  test.after(() => void client.destroy())
+  await ended
+  return { text, isMoved }
+}
+
+describe('an accepted socket with shared reads', () => {
+  it('hands over its bytes and its end', async (test) => {
+    assert.deepEqual(await received(test, 'hello', () => {}), { text: 'hello', isMoved: true })
+  })
+
+  it('does so by ordinary reads where Node keeps no handle that can be moved', async (test) => {
+    const outcome = await received(test, 'hello', (accepted) => {
+      const { _handle: handle } = accepted as unknown as { _handle: { useUserBuffer: unknown } }
+      handle.useUserBuffer = undefined
+    })
+    assert.deepEqual(outcome, { text: 'hello', isMoved: false })
+  })
+})
