@@ -1,0 +1,110 @@
+{{/*
+The container, the one place where it is defined: apps' pods get it by "token-sidecar.container", the gateway by
+"token-sidecar.containerSpec" with other listeners.
+*/}}
+{{- define "token-sidecar.image" -}}
+{{- $tag := default .Chart.AppVersion .Values.image.tag -}}
+{{- .Values.image.repository }}:{{ $tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end -}}
+
+{{- define "token-sidecar.env" -}}
+- name: CLIENT_SECRET_FILE
+  value: /run/secrets/token-sidecar/client/{{ .Values.clientSecret.key }}
+- name: OPS_LISTEN
+  value: "0.0.0.0:{{ .Values.ports.ops }}"
+- name: TOKEN_STORE
+{{- if eq .Values.store.kind "kubernetes" }}
+  value: kubernetes:{{ .Release.Namespace }}/{{ include "token-sidecar.fleetSecretName" . }}
+{{- else if eq .Values.store.kind "redis" }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ required "store.redis.existingSecret: the Secret with the URL of Redis is required" .Values.store.redis.existingSecret }}
+      key: {{ .Values.store.redis.key }}
+{{- else }}
+  value: "memory:"
+{{- end }}
+{{- if not .Values.settings.UPSTREAM_URL }}{{ fail "settings.UPSTREAM_URL: the base URL of the business APIs is required" }}{{ end }}
+{{- range $name, $value := .Values.settings }}
+{{- if ne (toString $value) "" }}
+- name: {{ $name }}
+  value: {{ toString $value | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What the chart's own pods and an app's pod have in common. Takes a dict: root, env (more of it), readiness. */}}
+{{- define "token-sidecar.containerSpec" -}}
+{{- $root := .root -}}
+name: token-sidecar
+image: {{ include "token-sidecar.image" $root }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+args: [serve]
+env:
+  {{- include "token-sidecar.env" $root | nindent 2 }}
+  {{- .env | nindent 2 }}
+ports:
+  - name: ts-ops
+    containerPort: {{ $root.Values.ports.ops }}
+startupProbe:
+  httpGet: { path: /startupz, port: ts-ops }
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: { path: /livez, port: ts-ops }
+  periodSeconds: 10
+  failureThreshold: 3
+{{- if .readiness }}
+readinessProbe:
+  httpGet: { path: /readyz, port: ts-ops }
+  periodSeconds: 5
+  failureThreshold: 2
+{{- end }}
+resources:
+  {{- toYaml $root.Values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml $root.Values.securityContext | nindent 2 }}
+volumeMounts:
+  - name: token-sidecar-client
+    mountPath: /run/secrets/token-sidecar/client
+    readOnly: true
+  {{- if eq $root.Values.store.kind "kubernetes" }}
+  - name: token-sidecar-api
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
+  {{- end }}
+{{- end -}}
+
+{{/* For an app's pod, under initContainers (or under containers with native=false). */}}
+{{- define "token-sidecar.container" -}}
+{{- $listen := printf "- name: LISTEN\n  value: \"127.0.0.1:%v\"" .Values.ports.proxy -}}
+- {{ include "token-sidecar.containerSpec" (dict "root" . "env" $listen "readiness" .Values.readiness.enabled) | nindent 2 | trim }}
+  {{- if .Values.native }}
+  restartPolicy: Always
+  {{- end }}
+{{- end -}}
+
+{{/* For an app's pod, under volumes. Only the sidecar mounts them, so the app sees neither secret nor API token. */}}
+{{- define "token-sidecar.volumes" -}}
+- name: token-sidecar-client
+  secret:
+    secretName: {{ include "token-sidecar.clientSecretName" . }}
+    items:
+      - key: {{ .Values.clientSecret.key }}
+        path: {{ .Values.clientSecret.key }}
+{{- if eq .Values.store.kind "kubernetes" }}
+- name: token-sidecar-api
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - { key: ca.crt, path: ca.crt }
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef: { fieldPath: metadata.namespace }
+{{- end }}
+{{- end -}}
