@@ -30,7 +30,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 const edge: Edge = {
   args: process.argv.slice(2),
   env: process.env,
-  homeDir: homedir(),
+  homeDir: homeOfUser(),
   // A reader that went away (`token-sidecar status | head`) or that does not read is no reason to crash or to wait.
   out: lineWriter(process.stdout),
   err: lineWriter(process.stderr),
@@ -43,6 +43,15 @@ const edge: Edge = {
 process.exitCode = await runCli(edge)
 // What is still open now (an idle keep-alive connection, say) must not keep the process.
 process.stdout.write('', () => process.exit())
+
+/** A user by number alone, as containers have, may have no home; such a process's HOME is usually the root. */
+function homeOfUser(): string {
+  try {
+    return homedir()
+  } catch {
+    return '/'
+  }
+}
 
 function packageVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
