@@ -2,14 +2,15 @@
  * Builds dist/: the program as one file, with the parts that are not always needed beside it as chunks that are loaded when
  * they are. One file instead of some two hundred modules is most of the start-up time.
  */
-import { chmod, readFile, rm } from 'node:fs/promises'
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import { build } from 'esbuild'
 import { trims } from './bundle-trims.ts'
+import { billOfMaterials, bundledPackages, licenceList } from './bundled-packages.ts'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
 await rm('dist', { recursive: true, force: true })
-await build({
+const { metafile } = await build({
   absWorkingDir: process.cwd(),
   entryPoints: { main: 'proxy/main.ts' },
   outdir: 'dist',
@@ -22,7 +23,9 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   plugins: [trims],
-  legalComments: 'linked',
+  metafile: true,
+  // Whole licences are in a file of their own.
+  legalComments: 'none',
   chunkNames: 'chunks/[name]-[hash]',
   define: { 'globalThis.TOKEN_SIDECAR_VERSION': JSON.stringify(version) },
   banner: {
@@ -31,4 +34,7 @@ await build({
   },
   logLevel: 'warning',
 })
+const packages = bundledPackages(metafile)
+await writeFile('dist/THIRD-PARTY-LICENSES.txt', licenceList(packages))
+await writeFile('dist/sbom.cdx.json', billOfMaterials(version, packages))
 await chmod('dist/main.js', 0o755)

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import { settings } from '../../config/settings.ts'
 import { manifests } from '../../scripts/manifests.ts'
 import { unknownFields } from './fields.ts'
-import { chartsWith, find, helmSkip, helms, type KubernetesObject, refusal, render } from './helm.ts'
+import { chartsWith, find, helmSkip, helms, type KubernetesObject, notes, refusal, render } from './helm.ts'
 
 const everything = [
   'gateway.enabled=true',
@@ -189,11 +189,12 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
       })
     }
 
-    it('warns of replicas that do not share a token', () => {
-      const notes = readFileSync(join(chart, 'templates/NOTES.txt'), 'utf8')
-      assert.match(notes, /eq \.Values\.store\.kind "memory"[\s\S]*WARNING/)
-      const { kind } = find(render(helm, chart, ['store.kind=memory']), 'ServiceAccount')
-      assert.equal(kind, 'ServiceAccount')
+    it('warns of replicas that do not share a token, and of a secret among the values', () => {
+      assert.doesNotMatch(notes(helm, chart, []), /WARNING/)
+      assert.match(notes(helm, chart, ['store.kind=memory']), /WARNING: store\.kind is memory/)
+      const gateway = ['store.kind=memory', 'gateway.enabled=true', 'gateway.callerKey.existingSecret=key']
+      assert.match(notes(helm, chart, gateway), /The gateway has 2\./)
+      assert.match(notes(helm, chart, ['clientSecret.value=s3cret']), /WARNING: clientSecret\.value/)
     })
 
     it('is what the files for people without Helm were made from', () => {

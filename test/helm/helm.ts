@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
@@ -52,6 +52,28 @@ export function refusal(helm: string, chart: string, values: readonly string[]):
   const sets = values.flatMap((value) => ['--set', value])
   const { status, stderr } = spawnSync(helm, ['template', 'shop', chart, ...sets], { encoding: 'utf8' })
   return status === 0 ? null : stderr
+}
+
+/** What Helm tells whoever installs the chart; rendered as a ConfigMap's text, for Helm shows notes only with a cluster. */
+export function notes(helm: string, chart: string, values: readonly string[]): string {
+  const text = readFileSync(join(chart, 'templates/NOTES.txt'), 'utf8')
+  const shown = join(chart, 'templates/shown-notes.yaml')
+  writeFileSync(
+    shown,
+    `{{- define "notes" }}${text}{{ end }}
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: notes }
+data:
+  notes: |
+    {{- include "notes" . | nindent 4 }}
+`,
+  )
+  try {
+    return find(render(helm, chart, values), 'ConfigMap')['data'].notes
+  } finally {
+    rmSync(shown)
+  }
 }
 
 export function find(objects: readonly KubernetesObject[], kind: string): KubernetesObject {

@@ -18,7 +18,7 @@ function argumentOf(instruction: string): string {
 describe('the Dockerfile', () => {
   it('takes both base images as arguments, so that they can be pinned by digest', () => {
     for (const from of instructions.filter((line) => line.startsWith('FROM '))) {
-      const name = /^FROM \$\{(\w+)\}/.exec(from)?.[1]
+      const name = /^FROM (?:--platform=\S+ )?\$\{(\w+)\}/.exec(from)?.[1]
       assert.ok(
         instructions.some((line) => line.startsWith(`ARG ${name}=`)),
         from,

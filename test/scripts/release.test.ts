@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { parse } from 'yaml'
+
+const FREE = /^(MIT|ISC|Apache-2\.0|BSD-[23]-Clause|0BSD)$/
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+const licences = readFileSync('dist/THIRD-PARTY-LICENSES.txt', 'utf8')
+const bundled = [...licences.matchAll(/^(\S+) (\d\S*) \((.+)\)$/gm)].map(([, name, number, license]) => ({
+  name: `${name}@${number}`,
+  license: license as string,
+}))
+
+describe('what is released', () => {
+  it('comes with the licences of all that is in the bundle, which allow it', () => {
+    assert.ok(bundled.some(({ name }) => name.startsWith('express@')))
+    for (const { name, license } of bundled) assert.match(license, FREE, name)
+  })
+
+  it('has everything of the bundle in its bill of materials, at the version of the lock file', () => {
+    const { components } = JSON.parse(readFileSync('dist/sbom.cdx.json', 'utf8')) as {
+      components: { name: string; version: string }[]
+    }
+    assert.deepEqual(
+      components.map((component) => `${component.name}@${component.version}`),
+      bundled.map(({ name }) => name),
+    )
+    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+      packages: Record<string, { version: string }>
+    }
+    for (const component of components) {
+      const locked = Object.entries(packages).filter(([path]) =>
+        path.endsWith(`node_modules/${component.name}`),
+      )
+      assert.ok(
+        locked.some(([, entry]) => entry.version === component.version),
+        component.name,
+      )
+    }
+  })
+
+  it('packs the bundle and the documents, and nothing else', () => {
+    const text = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const files = (JSON.parse(text) as [{ files: { path: string }[] }])[0].files.map(({ path }) => path)
+    for (const path of files) {
+      assert.match(
+        path,
+        /^(dist\/(main|chunks\/[\w.-]+)\.js|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/.+\.(md|svg)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      )
+    }
+    for (const path of [
+      'dist/main.js',
+      'dist/THIRD-PARTY-LICENSES.txt',
+      'dist/sbom.cdx.json',
+      'README.md',
+      'LICENSE',
+    ]) {
+      assert.ok(files.includes(path), path)
+    }
+  })
+
+  it('is in the changelog', () => {
+    assert.match(readFileSync('CHANGELOG.md', 'utf8'), new RegExp(`^## (Unreleased|${version})`, 'm'))
+  })
+})
+
+describe('the workflows', () => {
+  for (const file of readdirSync('.github/workflows')) {
+    const workflow = parse(readFileSync(join('.github/workflows', file), 'utf8'))
+    const jobs = Object.entries(workflow.jobs as Record<string, Job>)
+
+    it(`${file}: has no right by default, and a time limit for each job`, () => {
+      assert.deepEqual(workflow.permissions, {})
+      for (const [name, job] of jobs) {
+        assert.ok(job['timeout-minutes'] <= 30, name)
+        assert.ok(Object.keys(job.permissions).length > 0, name)
+      }
+    })
+
+    it(`${file}: names each action by a commit and keeps no credentials in the clone`, () => {
+      for (const [, { steps }] of jobs) {
+        for (const { uses, with: inputs } of steps) {
+          if (uses === undefined) continue
+          assert.match(uses, /^[\w-]+\/[\w-]+@[0-9a-f]{40}$/)
+          if (uses.startsWith('actions/checkout@')) assert.equal(inputs?.['persist-credentials'], false)
+        }
+      }
+    })
+
+    it(`${file}: runs scripts that a shell can read, with no expression pasted in`, () => {
+      for (const [, { steps }] of jobs) {
+        for (const { run } of steps) {
+          if (run === undefined) continue
+          assert.doesNotMatch(run, /\$\{\{/, 'an expression in a script can be made to run anything')
+          assert.equal(spawnSync('bash', ['-n', '-c', run]).status, 0, run)
+        }
+      }
+    })
+
+    it(`${file}: waits only for jobs that it has`, () => {
+      for (const [, { needs = [] }] of jobs)
+        for (const name of [needs].flat()) assert.ok(name in workflow.jobs)
+    })
+  }
+})
+
+interface Job {
+  readonly 'timeout-minutes': number
+  readonly permissions: Readonly<Record<string, string>>
+  readonly needs?: string | readonly string[]
+  readonly steps: readonly {
+    readonly uses?: string
+    readonly run?: string
+    readonly with?: Readonly<Record<string, unknown>>
+  }[]
+}
