@@ -42,14 +42,19 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** Starts the program with `env` and nothing else of this process's environment but PATH; the end of the test ends it. */
+/**
+ * Starts the program with `env` and nothing else of this process's environment but PATH; the end of the test ends it. `prefix` is
+ * a command that becomes the program, in place, such as `unshare`.
+ */
 export function startProgram(
   teardown: Teardown,
   args: readonly string[],
   env: Environment,
   onLine: (line: string) => void = () => {},
+  prefix: readonly string[] = [],
 ): Program {
-  const child = spawn(process.execPath, [main, ...args], {
+  const [command = '', ...rest] = [...prefix, process.execPath, main, ...args]
+  const child = spawn(command, rest, {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

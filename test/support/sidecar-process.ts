@@ -47,6 +47,7 @@ const MOST_LINES = 10_000
 export async function startSidecar(
   teardown: Teardown,
   env: Readonly<Record<string, string>>,
+  prefix: readonly string[] = [],
 ): Promise<Sidecar> {
   const store = env['TOKEN_STORE'] ?? `file:${join(tempDir(), 'tokens.json')}`
   const log: LogLine[] = []
@@ -60,6 +61,7 @@ export async function startSidecar(
       log.push(JSON.parse(text) as LogLine)
       for (const watcher of [...watchers]) watcher()
     },
+    prefix,
   )
   const logged: Sidecar['logged'] = (event, fits = () => true) =>
     within(`the log line ${event}`, program, (resolve) => {
