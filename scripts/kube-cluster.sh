@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Starts etcd and kube-apiserver on loopback with a namespace "shops" that enforces the restricted Pod Security Standard, and
 # in it what the chart makes; then runs a command with KUBECONFIG and KUBECONFIG_TEST, and ends both.
-#   KUBE_APISERVER=… HELM=… KUBECTL=… scripts/kube-cluster.sh COMMAND…
+#   ETCD=… KUBE_APISERVER=… HELM=… KUBECTL=… scripts/kube-cluster.sh COMMAND…
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'kill -9 $(jobs -p) 2>/dev/null || true; wait 2>/dev/null; rm -rf "$dir"' EXIT
 free() { node -p 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()});""' | grep .; }
 etcd=$(free) peer=$(free) port=$(free)
 
-etcd --data-dir "$dir/etcd" --listen-client-urls "http://127.0.0.1:$etcd" --advertise-client-urls "http://127.0.0.1:$etcd" \
+"$ETCD" --data-dir "$dir/etcd" --listen-client-urls "http://127.0.0.1:$etcd" --advertise-client-urls "http://127.0.0.1:$etcd" \
   --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
   --initial-cluster "default=http://127.0.0.1:$peer" --unsafe-no-fsync > "$dir/etcd.log" 2>&1 &
 
@@ -37,10 +37,20 @@ done
 
 "$KUBECTL" create namespace shops > /dev/null
 "$KUBECTL" label namespace shops pod-security.kubernetes.io/enforce=restricted > /dev/null
-"$HELM" upgrade --install shop helm/token-sidecar --namespace shops > /dev/null
-"$KUBECTL" create token shop-token-sidecar > "$dir/token"
+for release in shop fleet; do
+  "$HELM" upgrade --install "$release" helm/token-sidecar --namespace shops > /dev/null
+  "$KUBECTL" create token "$release-token-sidecar" > "$dir/$release.token"
+done
 export KUBECONFIG_TEST="$dir/test.json"
 cat > "$KUBECONFIG_TEST" <<JSON
-{"apiUrl": "https://127.0.0.1:$port", "caFile": "$dir/certs/apiserver.crt", "tokenFile": "$dir/token", "namespace": "shops", "secret": "shop-token-sidecar"}
+{
+  "apiUrl": "https://127.0.0.1:$port",
+  "caFile": "$dir/certs/apiserver.crt",
+  "namespace": "shops",
+  "tokenFile": "$dir/shop.token",
+  "secret": "shop-token-sidecar",
+  "fleetTokenFile": "$dir/fleet.token",
+  "fleetSecret": "fleet-token-sidecar"
+}
 JSON
 "$@"

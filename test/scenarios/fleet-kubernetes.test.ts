@@ -37,10 +37,10 @@ interface Fleet {
   start(): Promise<Sidecar>
 }
 
-/** `REPLICAS=16 MINUTES=2` is the long variant of the first scenario. */
+/** `REPLICAS=16 MINUTES=2 LIFE_MS=5000` is the long variant of the first scenario. */
 const replicas = Number(process.env['REPLICAS'] ?? 4)
 const durationMs = Number(process.env['MINUTES'] ?? 0.2) * 60_000
-const LIFE_MS = 4_000
+const LIFE_MS = Number(process.env['LIFE_MS'] ?? 4_000)
 
 const given = process.env['KUBECONFIG_TEST']
 const servers = ['its stand-in', ...(given === undefined ? [] : ['a real API server'])]
@@ -168,7 +168,8 @@ async function standIn(test: TestContext): Promise<Cluster> {
 async function realCluster(): Promise<Cluster> {
   const read = (path: string) => readFileSync(path, 'utf8')
   const file = JSON.parse(read(given as string)) as Record<string, string>
-  const { apiUrl = '', caFile = '', tokenFile = '', namespace = '', secret = '' } = file
-  const account = { 'ca.crt': read(caFile), token: read(tokenFile), namespace }
-  return { apiUrl: new URL(apiUrl), account, store: `kubernetes:${namespace}/${secret}`, fake: null }
+  // Not the Secret of the contract suite, which empties its own.
+  const { apiUrl = '', caFile = '', fleetTokenFile = '', namespace = '', fleetSecret = '' } = file
+  const account = { 'ca.crt': read(caFile), token: read(fleetTokenFile), namespace }
+  return { apiUrl: new URL(apiUrl), account, store: `kubernetes:${namespace}/${fleetSecret}`, fake: null }
 }

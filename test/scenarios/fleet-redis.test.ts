@@ -19,10 +19,10 @@ import {
   tokenRequests,
 } from './setup.ts'
 
-/** `REPLICAS=16 MINUTES=2` is the long variant of the first scenario. */
+/** `REPLICAS=16 MINUTES=2 LIFE_MS=5000` is the long variant of the first scenario. */
 const replicas = Number(process.env['REPLICAS'] ?? 4)
 const durationMs = Number(process.env['MINUTES'] ?? 0.2) * 60_000
-const LIFE_MS = 4_000
+const LIFE_MS = Number(process.env['LIFE_MS'] ?? 4_000)
 
 describe('a fleet that shares its token through Redis', { skip: skipReason, concurrency: 4 }, () => {
   it(`of ${replicas} mints once for each rotation and fails no call`, async (test) => {

@@ -24,8 +24,7 @@ for (const tls of [undefined, testTls]) {
 
 const given = process.env['KUBECONFIG_TEST']
 if (given === undefined) {
-  const skip =
-    'KUBECONFIG_TEST is not set: a JSON file with apiUrl, caFile, tokenFile, namespace and secret, whose data is emptied'
+  const skip = 'KUBECONFIG_TEST is not set (scripts/kube-cluster.sh sets it)'
   it('a token store (kubernetes, real API server)', { skip }, () => {})
 } else {
   const file = JSON.parse(readFileSync(given, 'utf8')) as Record<string, string>
