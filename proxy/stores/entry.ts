@@ -38,6 +38,8 @@ export interface EntryMedium {
    * Instants are kept by that clock, so replicas whose clocks disagree still agree on when a token ends.
    */
   readonly clockOffsetMs?: number
+  /** See `TokenStore.pollMs`; absent: a usual one. */
+  readonly pollMs?: number
   read(key: string, signal: AbortSignal): Promise<Entry>
   /**
    * Replaces the entry by what `change` makes of it, atomically: nobody else's change falls in between. `change` may be

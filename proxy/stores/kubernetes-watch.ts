@@ -28,9 +28,15 @@ export class KubernetesWatch {
   readonly #watchers = new Set<() => void>()
   #running: AbortController | null = null
   #closed = false
+  #isLive = false
 
   constructor(parts: KubernetesWatchParts) {
     this.#parts = parts
+  }
+
+  /** The server has begun to tell, and has not ended or broken the watch since. */
+  get isLive(): boolean {
+    return this.#isLive
   }
 
   /** Calls `changed` at each change, and once whenever a watch began without knowing what came before. */
@@ -96,12 +102,14 @@ export class KubernetesWatch {
         cancel = clock.after(LONGEST_SILENCE_MS, onSilence)
         const { type, object } = event as WatchEvent
         if (type === 'ERROR') throw new KubernetesError(object.code ?? 0, 'the watch')
+        this.#isLive = true
         reached(object.metadata?.resourceVersion ?? from)
         if (type !== 'BOOKMARK') for (const changed of [...this.#watchers]) changed()
       }
     } catch (error) {
       throw silent.signal.aborted ? silent.signal.reason : error
     } finally {
+      this.#isLive = false
       cancel()
     }
   }

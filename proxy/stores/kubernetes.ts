@@ -28,6 +28,8 @@ interface Found {
 
 /** A conflict means that somebody else got on; so many in a row mean that something is wrong. */
 const MOST_CONFLICTS = 20
+const POLL_MS = 5_000
+const WATCHED_POLL_MS = 60_000
 const CONFLICT = 409
 /** `Date` has whole seconds: a smaller difference is no evidence of different clocks. */
 const CLOCK_TOLERANCE_MS = 2_000
@@ -57,6 +59,11 @@ export class KubernetesMedium implements EntryMedium {
 
   get clockOffsetMs(): number {
     return this.#clockOffsetMs
+  }
+
+  /** What a living watch does not tell did not happen; a thousand replicas asking every few seconds would burden the cluster. */
+  get pollMs(): number {
+    return this.#watch.isLive ? WATCHED_POLL_MS : POLL_MS
   }
 
   async read(key: string, signal: AbortSignal): Promise<Entry> {

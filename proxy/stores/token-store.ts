@@ -6,6 +6,8 @@ import type { Entry, EntryMedium, Lease } from './entry.ts'
 import type { Sealer } from './seal.ts'
 import { StoreError } from './store-error.ts'
 
+/** Where a medium does not say otherwise. */
+const POLL_MS = 5_000
 const DAY_MS = 24 * 60 * 60_000
 
 /** `TokenStore` over any medium that can change an entry atomically. */
@@ -30,6 +32,10 @@ export class EntryTokenStore implements TokenStore {
     this.#sealer = sealer
     this.#clock = clock
     this.#holder = holder
+  }
+
+  get pollMs(): number {
+    return this.#medium.pollMs ?? POLL_MS
   }
 
   async read(signal: AbortSignal): Promise<StoredState> {

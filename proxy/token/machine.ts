@@ -14,7 +14,8 @@ export interface Step {
   readonly actions: readonly Action[]
 }
 
-const POLL_MS = 5_000
+/** Before a token is offered once more to a store that had lost it. */
+const OFFER_RETRY_MS = 5_000
 /** Least wait before the right to mint is asked for again; up to twice as long, so that waiting processes spread. */
 const LEASE_RETRY_MS = 200
 /**
@@ -114,7 +115,7 @@ function react(
       const known = adopt(offered, event.state, at, policy, actions)
       // Our lease may have been left over from the write that failed; it is announced, and the others hold their calls.
       if (known.phase.kind === 'idle') actions.push({ do: 'release' })
-      return known.offerAt === null ? known : { ...known, offerAt: at.mono + POLL_MS }
+      return known.offerAt === null ? known : { ...known, offerAt: at.mono + OFFER_RETRY_MS }
     }
     case 'store_failed':
       return storeFailed(state, event.during, at, actions)
@@ -133,7 +134,7 @@ function proceed(state: TokenState, at: Instant, policy: TokenPolicy, actions: A
   }
   if (phase.kind === 'waiting' && at.mono >= phase.retryAt) return startReading(state, actions)
   if (phase.kind !== 'idle') return state
-  const stale = at.mono - state.readAt >= POLL_MS * (1 + at.random) && at.mono >= state.storeRetryAt
+  const stale = at.mono - state.readAt >= at.storePollMs * (1 + at.random) && at.mono >= state.storeRetryAt
   const read = stale || at.mono >= wantedReadAt(state) || dueNow(state, at, policy)
   return read ? startReading(state, actions) : state
 }

@@ -276,7 +276,7 @@ export class TokenManager implements TokenSource {
   }
 
   #instant(): Instant {
-    const { clock, random } = this.#parts
+    const { clock, random, store } = this.#parts
     const held = this.#held
     return {
       now: clock.now(),
@@ -284,6 +284,7 @@ export class TokenManager implements TokenSource {
       random: random(),
       acceptedSentAt: held?.acceptedSentAt ?? -1,
       unreplayableInFlight: held?.unreplayableInFlight ?? 0,
+      storePollMs: store.pollMs,
     }
   }
 }

@@ -28,6 +28,8 @@ export interface Instant {
   /** What calls brought back for the token held: see `HeldToken`. */
   readonly acceptedSentAt: number
   readonly unreplayableInFlight: number
+  /** `TokenStore.pollMs` as it is now. */
+  readonly storePollMs: number
 }
 
 /** A point in time by both clocks: neither alone tells how long ago it was (see `elapsedMs`). */

@@ -25,6 +25,8 @@ export interface DailyRequests {
 export interface TokenStore {
   /** `memory`, `file`, `redis`, `kubernetes`. */
   readonly kind: string
+  /** Least time between two looks at the store while nothing happens, ms. Longer while hints cannot get lost unnoticed. */
+  readonly pollMs: number
   read(signal: AbortSignal): Promise<StoredState>
   /**
    * Calls `changed` when the entry may have changed: a new token, an announcement. Hints only: they may be lost, late or

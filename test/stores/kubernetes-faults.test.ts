@@ -277,6 +277,19 @@ describe('the watch of a Secret', () => {
     })
   }
 
+  it('spares the API server most polls, but only while it lives', async (test) => {
+    const { fake, replica } = await place(test)
+    const a = replica()
+    assert.equal(a.store.pollMs, 5_000)
+    const hints = countHints(test, a)
+    await hints.next()
+    assert.equal(a.store.pollMs, 60_000)
+    fake.fail({ verb: 'watch', status: 403 })
+    fake.breakWatches('end')
+    while (fake.seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(a.store.pollMs, 5_000)
+  })
+
   it('is one connection for all who watch, and none when nobody does', async (test) => {
     const { fake, replica } = await place(test)
     const a = replica()

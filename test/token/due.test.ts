@@ -10,6 +10,7 @@ const at: Instant = {
   random: 0.5,
   acceptedSentAt: -1,
   unreplayableInFlight: 0,
+  storePollMs: 5_000,
 }
 const held: Partial<TokenState> = {
   token: tokenOf(1, { mintedAt: NOON - HOUR / 2, validTill: NOON + HOUR / 2 }),

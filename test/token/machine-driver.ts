@@ -69,6 +69,7 @@ export class MachineDriver {
     random: 0.5,
     acceptedSentAt: -1,
     unreplayableInFlight: 0,
+    storePollMs: 5_000,
   }
 
   constructor(state: Partial<TokenState> = {}, over: Partial<TokenPolicy> = {}) {

@@ -324,3 +324,15 @@ test('tokens that arrive expired are asked for at growing pauses', () => {
   const pauses = at.slice(1).map((mono, index) => Math.round((mono - (at[index] ?? 0)) / SECOND))
   assert.deepEqual(pauses.slice(0, 8), [1, 2, 4, 8, 16, 32, 60, 60])
 })
+
+test('a store that nothing is heard of is read at its own pace, which says how far its hints can be trusted', () => {
+  const machine = holding(tokenOf(1, { validTill: null }))
+  machine.tick()
+  machine.read()
+  machine.instant.storePollMs = 60_000
+  assert.deepEqual(machine.wait(59_000).tick(), [])
+  assert.deepEqual(machine.wait(31_000).tick(), ['read'])
+  machine.read()
+  machine.instant.storePollMs = 5_000
+  assert.deepEqual(machine.wait(7_500).tick(), ['read'])
+})
