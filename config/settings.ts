@@ -109,7 +109,7 @@ export const settings = {
     parse: parse.storeLocation,
     section: 'Life of a token',
     about:
-      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in the own namespace.',
+      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `redis-sentinel://host:26379,host:26379/NAME`, `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in the own namespace.',
     fallback: 'file:',
     otherwise: '`file:` in the state directory of the user',
   },

@@ -96,6 +96,7 @@ describe('the architecture', () => {
       'proxy/lib/secret.ts',
       'proxy/lib/tls.ts',
       'proxy/relay/request-head.ts',
+      'proxy/stores/redis-address.ts',
       'proxy/stores/redis-connection.ts',
       'proxy/stores/seal.ts',
       'proxy/token/clear-minter.ts',

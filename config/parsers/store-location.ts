@@ -11,6 +11,9 @@ export type StoreLocation =
 const FORM =
   'must be memory:, file:/path, redis://host:6379, rediss://host:6379, kubernetes:NAMESPACE/NAME or kubernetes: alone'
 
+const SENTINEL_FORM =
+  'must be redis-sentinel://host:26379,host:26379/NAME with the name that the sentinels have for the primary'
+
 /** Where tokens are kept. Problems never repeat the text: a Redis URL may hold a password. */
 export const storeLocation: Parser<StoreLocation> = (text) => {
   const colon = text.indexOf(':')
@@ -23,6 +26,9 @@ export const storeLocation: Parser<StoreLocation> = (text) => {
     case 'redis:':
     case 'rediss:':
       return redis(text)
+    case 'redis-sentinel:':
+    case 'rediss-sentinel:':
+      return sentinels(text)
     case 'kubernetes:':
       return kubernetes(rest)
     default:
@@ -58,6 +64,19 @@ function redis(text: string): Parsed<StoreLocation> {
   return {
     value: { kind: 'redis', url: new Secret(text), display: `${url.protocol}//${url.host}${url.pathname}` },
   }
+}
+
+/** Several hosts are no URL, so each is looked at as if it were the only one. */
+function sentinels(text: string): Parsed<StoreLocation> {
+  const [, scheme = '', login = '', hosts = '', name = '', database = ''] =
+    /^(rediss?)-sentinel:\/\/([^@/]*@)?([^/@]+)\/([\w.-]+)(\/\d+)?$/.exec(text) ?? []
+  if (hosts === '') return { problem: SENTINEL_FORM }
+  for (const host of hosts.split(',')) {
+    const single = redis(`${scheme}://${login}${host}${database}`)
+    if ('problem' in single) return single.problem === FORM ? { problem: SENTINEL_FORM } : single
+  }
+  const display = `${scheme}-sentinel://${hosts}/${name}${database}`
+  return { value: { kind: 'redis', url: new Secret(text), display } }
 }
 
 /** The client decodes both; a lone "%" would throw there, with the URL in the message. */

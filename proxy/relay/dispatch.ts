@@ -27,6 +27,7 @@ export class Dispatch {
   #destination: Destination | null = null
   /** Head lines before the token's. */
   #lines = ''
+  #isIdempotent = false
   /** The connection that is being opened, with the token for it and when that was chosen (monotonic ms). */
   #opening: UpstreamConnection | null = null
   #chosen: HeldToken | null = null
@@ -49,10 +50,16 @@ export class Dispatch {
   }
 
   /** The next call, which is not sent yet. */
-  begin(destination: Destination, lines: string): void {
+  begin(destination: Destination, lines: string, isIdempotent: boolean): void {
     this.#destination = destination
     this.#lines = lines
+    this.#isIdempotent = isIdempotent
     this.#hasWaited = false
+  }
+
+  /** Whether the call may be sent once more when its connection breaks before an answer. */
+  get isRepeatable(): boolean {
+    return this.#isIdempotent && this.#upload.isReplayable
   }
 
   /** Sends the call with the token that is to be used now. */
@@ -121,7 +128,7 @@ export class Dispatch {
 
   #connect(token: HeldToken, onFreshConnection: boolean): void {
     const { pool } = this.#destination as Destination
-    const idle = onFreshConnection ? null : pool.takeIdle(this.#call)
+    const idle = onFreshConnection ? null : pool.takeIdle(this.#call, this.isRepeatable)
     if (idle !== null) {
       this.#sendOn(idle, token)
       return

@@ -80,7 +80,8 @@ export class Exchange implements Dispatched {
     this.#phase = 'dispatching'
     this.#record.begin()
     this.#replay.begin()
-    this.#dispatch.begin(destination, this.#head.forwarded(target, destination.hostLine))
+    const lines = this.#head.forwarded(target, destination.hostLine)
+    this.#dispatch.begin(destination, lines, IDEMPOTENT.has(this.#head.method))
     this.#upload.begin()
     const end = this.#readBody(bytes, from, to)
     // An invalid body has ended the call already.
@@ -348,8 +349,7 @@ export class Exchange implements Dispatched {
       !this.#hasAnswer &&
       upstream.isUsed &&
       !this.#hasRetried &&
-      this.#upload.isReplayable &&
-      IDEMPOTENT.has(this.#head.method)
+      this.#dispatch.isRepeatable
     ) {
       this.#hasRetried = true
       this.#upload.halt()

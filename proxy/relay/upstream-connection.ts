@@ -35,6 +35,8 @@ export class UpstreamConnection {
   isUsed = false
   /** Monotonic ms: when to give up connecting, or waiting in the pool. */
   deadline = Number.POSITIVE_INFINITY
+  /** Monotonic ms: until then nobody has reason to close it while it waits in the pool. */
+  freshUntil = 0
   #isPaused = false
   #isClosed = false
   #cause: Error | null = null

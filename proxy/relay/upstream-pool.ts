@@ -42,11 +42,17 @@ export class UpstreamPool implements Timed {
     this.#counters = counters
   }
 
-  /** A connection that is ready, or null. */
-  takeIdle(user: UpstreamUser): UpstreamConnection | null {
+  /**
+   * A connection that is ready, or null. A call that must not be sent twice (RFC 9110, section 9.2.2) gets only one that has
+   * waited for less than half the time it may: the upstream may close an older one just when the call is on its way.
+   */
+  takeIdle(user: UpstreamUser, isRepeatable: boolean): UpstreamConnection | null {
     for (;;) {
-      const connection = this.#idle.pop()
-      if (connection === undefined) return null
+      const connection = this.#idle.at(-1)
+      // The last one has waited least.
+      if (connection === undefined || (!isRepeatable && connection.freshUntil <= this.#ticker.now))
+        return null
+      this.#idle.pop()
       this.#counters.upstreamIdle--
       this.#counters.upstreamActive++
       connection.user = user
@@ -75,6 +81,7 @@ export class UpstreamPool implements Timed {
     }
     connection.user = null
     connection.deadline = this.#ticker.now + idleMs
+    connection.freshUntil = this.#ticker.now + idleMs / 2
     this.#counters.upstreamActive--
     this.#counters.upstreamIdle++
     this.#idle.push(connection)

@@ -1,10 +1,14 @@
 import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
-import { coded, connectRedis, type RedisClient } from './redis-connection.ts'
+import { movedTo, presentUrl } from './redis-address.ts'
+import { coded, connectServer, type RedisClient } from './redis-connection.ts'
 
 /** A healthy server answers in a millisecond; the caller's own deadline has room for a script after a read. */
 const COMMAND_TIMEOUT_MS = 1_000
+
+/** A cluster whose nodes point at each other is being rearranged. */
+const MOST_MOVES = 2
 
 /**
  * The connection for scripts. It is opened by the first command and given up after any failure, so that the next command
@@ -17,6 +21,8 @@ export class RedisCommands {
   readonly #closed = new AbortController()
   #opening: Promise<RedisClient> | null = null
   #client: RedisClient | null = null
+  /** The node of a cluster that has the entry's slot, for the next connection. */
+  #movedTo: Secret | null = null
 
   constructor(url: Secret, clock: Clock) {
     this.#url = url
@@ -27,12 +33,15 @@ export class RedisCommands {
   async run(command: readonly string[], signal: AbortSignal): Promise<unknown> {
     const bound = deadline(this.#clock, COMMAND_TIMEOUT_MS, signal)
     try {
-      const client = await this.#connected(bound.signal)
-      try {
-        return await abortable(client.sendCommand(command), bound.signal)
-      } catch (error) {
-        if (!signal.aborted) this.#giveUp(client)
-        throw coded(error)
+      for (let moves = 0; ; moves++) {
+        const client = await this.#connected(bound.signal)
+        try {
+          return await abortable(client.sendCommand(command), bound.signal)
+        } catch (error) {
+          if (!signal.aborted) this.#giveUp(client)
+          this.#movedTo = movedTo(this.#url, error)
+          if (this.#movedTo === null || moves === MOST_MOVES) throw coded(error)
+        }
       }
     } finally {
       bound.clear()
@@ -65,7 +74,11 @@ export class RedisCommands {
     const lost = () => {
       if (this.#client === client) this.#client = null
     }
-    const client = await connectRedis(this.#url, this.#clock, lost, this.#closed.signal)
+    const { signal } = this.#closed
+    const url = this.#movedTo ?? (await presentUrl(this.#url, this.#clock, signal))
+    // Wherever the entry was, the next attempt begins at the address that was given.
+    this.#movedTo = null
+    const client = await connectServer(url, this.#clock, lost, signal)
     this.#client = client
     return client
   }

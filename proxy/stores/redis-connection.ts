@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT_MS = 2_000
  * Opens one connection that is never reopened by the library: whoever lost it knows best what has to be asked again.
  * `lost` is called once, when it breaks by itself; it is of no use then. Rejects with the server's or the system's error.
  */
-export async function connectRedis(
+export async function connectServer(
   url: Secret,
   clock: Clock,
   lost: (error: unknown) => void,

@@ -2,7 +2,8 @@ import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Outage } from './outage.ts'
-import { connectRedis, type RedisClient } from './redis-connection.ts'
+import { presentUrl } from './redis-address.ts'
+import { connectServer, type RedisClient } from './redis-connection.ts'
 
 export interface RedisSubscriptionParts {
   readonly url: Secret
@@ -88,7 +89,7 @@ export class RedisSubscription {
     const { url, clock } = this.#parts
     const ended = new AbortController()
     const lost = (error: unknown) => ended.abort(error)
-    const client = await connectRedis(url, clock, lost, signal)
+    const client = await connectServer(await presentUrl(url, clock, signal), clock, lost, signal)
     const alive = AbortSignal.any([signal, ended.signal])
     try {
       this.#connection = { client, lost }

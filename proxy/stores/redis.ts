@@ -7,7 +7,7 @@ import { RedisCommands } from './redis-commands.ts'
 import { RedisSubscription } from './redis-subscription.ts'
 
 export interface RedisMediumParts {
-  /** `redis://` or `rediss://`, with user, password and database. */
+  /** `redis://`, `rediss://` or either with `-sentinel`; with user, password and database. */
   readonly url: Secret
   readonly clock: Clock
   /** Uniform in [0, 1). */

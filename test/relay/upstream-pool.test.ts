@@ -65,6 +65,19 @@ async function world(t: TestContext, server: Server, protocol = 'http', tls = NO
 }
 
 describe('the pool of upstream connections', () => {
+  it('gives a call that must not be sent twice only what the upstream has no reason to close yet', async (t) => {
+    const { pool, clock, open } = await world(t, createServer())
+    const first = await open()
+    pool.release(first, 5)
+    // The upstream keeps it for 5 s; it is given up after 4.
+    await clock.advance(1_500)
+    assert.equal(pool.takeIdle(waiting(), false), first)
+    pool.release(first, 5)
+    await clock.advance(2_500)
+    assert.equal(pool.takeIdle(waiting(), false), null)
+    assert.equal(pool.takeIdle(waiting(), true), first)
+  })
+
   it('hands out the connection used last, and counts what is used and what waits', async (t) => {
     const { pool, counters, open } = await world(t, createServer())
     const [first, second] = [await open(), await open()]
@@ -72,9 +85,9 @@ describe('the pool of upstream connections', () => {
     pool.release(first, -1)
     pool.release(second, -1)
     assert.deepEqual([counters.upstreamActive, counters.upstreamIdle], [0, 2])
-    assert.equal(pool.takeIdle(waiting()), second)
-    assert.equal(pool.takeIdle(waiting()), first)
-    assert.equal(pool.takeIdle(waiting()), null)
+    assert.equal(pool.takeIdle(waiting(), true), second)
+    assert.equal(pool.takeIdle(waiting(), true), first)
+    assert.equal(pool.takeIdle(waiting(), true), null)
     assert.deepEqual([counters.upstreamActive, counters.upstreamIdle], [2, 0])
   })
 
@@ -120,7 +133,10 @@ describe('the pool of upstream connections', () => {
     one?.end()
     other?.write('HTTP/1.1 408 Too late\r\n\r\n')
     await closed
-    assert.deepEqual([pool.takeIdle(waiting()), counters.upstreamIdle, counters.upstreamActive], [null, 0, 0])
+    assert.deepEqual(
+      [pool.takeIdle(waiting(), true), counters.upstreamIdle, counters.upstreamActive],
+      [null, 0, 0],
+    )
   })
 
   it('gives up connecting after the time allowed, TLS handshake included', async (t) => {

@@ -1,6 +1,8 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Teardown } from './sidecar-process-program.ts'
 import { tempDir } from './temp-dir.ts'
 
@@ -17,6 +19,10 @@ export interface RedisServerOptions {
   readonly acl?: string
   /** Speaks TLS only, with a certificate of an authority of its own. */
   readonly tls?: boolean
+  /** Begins as a replica of the server at this port, and is synchronous with it when the start resolves. */
+  readonly replicaOf?: number
+  /** A node of a cluster, without slots at first. */
+  readonly cluster?: boolean
 }
 
 /** A real Redis server on a free port of loopback, which keeps nothing on disk. */
@@ -51,11 +57,24 @@ export async function startRedisServer(
   const directory = tempDir()
   const tls = options.tls === true ? makeCertificates(directory) : null
   const args = [
-    ...['--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no'],
+    ...[
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      directory,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--repl-diskless-sync-delay',
+      '0',
+    ],
     ...(tls === null ? ['--port', String(port)] : ['--port', '0', '--tls-port', String(port)]),
     ...(tls === null ? [] : ['--tls-cert-file', tls.cert, '--tls-key-file', tls.key]),
     ...(tls === null ? [] : ['--tls-ca-cert-file', tls.ca, '--tls-auth-clients', 'no']),
     ...(options.password === undefined ? [] : ['--requirepass', options.password]),
+    ...(options.replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(options.replicaOf)]),
+    ...(options.cluster === true ? ['--cluster-enabled', 'yes'] : []),
     ...(options.acl === undefined ? [] : ['--user', ...options.acl.split(' ')]),
   ]
   let child = await launch(args)
@@ -67,7 +86,7 @@ export async function startRedisServer(
   }
   teardown.after(kill)
 
-  return {
+  const server: RedisServer = {
     port,
     url: (credentials = '', database) =>
       `redis${tls === null ? '' : 's'}://${credentials === '' ? '' : `${credentials}@`}127.0.0.1:${port}` +
@@ -87,9 +106,33 @@ export async function startRedisServer(
       child = await launch(args)
     },
   }
+  while (
+    options.replicaOf !== undefined &&
+    !server.cli('INFO', 'replication').includes('master_link_status:up')
+  ) {
+    await sleep(20)
+  }
+  return server
 }
 
-function launch(args: readonly string[]): Promise<ChildProcess> {
+/** A sentinel that alone decides on a fail-over, half a second after the primary fell silent. Resolves to its port. */
+export async function startSentinel(teardown: Teardown, name: string, primary: RedisServer): Promise<number> {
+  const port = await freePort()
+  const file = join(tempDir(), 'sentinel.conf')
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `sentinel monitor ${name} 127.0.0.1 ${primary.port} 1`,
+    `sentinel down-after-milliseconds ${name} 500`,
+    `sentinel failover-timeout ${name} 3000`,
+  ]
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  const child = await launch([file, '--sentinel'], '+monitor')
+  teardown.after(() => void child.kill('SIGKILL'))
+  return port
+}
+
+function launch(args: readonly string[], ready = 'Ready to accept connections'): Promise<ChildProcess> {
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   child.once('close', () => running.delete(child))
@@ -97,7 +140,7 @@ function launch(args: readonly string[]): Promise<ChildProcess> {
     let said = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text
-      if (said.includes('Ready to accept connections')) resolve(child)
+      if (said.includes(ready)) resolve(child)
     })
     child.once('error', reject)
     child.once('close', () => reject(new Error(`redis-server ended: ${said}`)))
