@@ -41,7 +41,7 @@ export const CALLER_KEY_HEADER = 'x-sidecar-key'
 const USUAL_TOKEN_PATH = '/integration/v1/authz/token'
 
 /**
- * The checks of a call's head, cheapest refusals of strangers first: Host, browser, caller key, method, target, route,
+ * The checks of a call's head, cheapest refusals of strangers first: CONNECT, Host, browser, caller key, method, target, route,
  * token path, allow list. `TRACE` is refused as forbidden, because its answer would show the token to the caller;
  * `CONNECT` and targets that are not a path are invalid.
  */
@@ -56,10 +56,11 @@ export function createAdmission(
   const keys = options.callerKeys
 
   return (head) => {
+    // First, since invalid ends the connection: what follows a CONNECT is for a tunnel, whoever asked for one.
+    if (head.method === 'CONNECT') return 'request_invalid'
     const stranger = judgeCaller(head)
     if (stranger !== null) return stranger
     if (head.method === 'TRACE') return 'request_forbidden'
-    if (head.method === 'CONNECT') return 'request_invalid'
     const { target } = head
     const plain = isPlainTarget(target)
     if (!plain && (!isOriginForm(target) || hasDotSegment(pathOf(target)))) return 'request_invalid'

@@ -249,7 +249,7 @@ const hostile: readonly string[] = [
     'Host: localhost@evil\r\n',
     'Host: localhost/path\r\n',
     'Host:\r\n',
-  ].map((host) => `GET /a HTTP/1.1\r\n${host}\r\n${hidden}`),
+  ].flatMap((host) => ['GET', 'CONNECT'].map((method) => `${method} /a HTTP/1.1\r\n${host}\r\n${hidden}`)),
   ...[
     'A\r\n',
     'A : b\r\n',
