@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import * as parse from '../../config/parsers.ts'
 import { type SettingName, settings } from '../../config/settings.ts'
+import { fc } from '../support/fast-check.ts'
 
 /** Texts that get past the first checks more often than random characters do. */
 const nearlyValid = fc

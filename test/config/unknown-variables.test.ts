@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { editDistance, resemblance } from '../../config/resemblance.ts'
 import { mainVariables } from '../../config/variables.ts'
+import { fc } from '../support/fast-check.ts'
 import { load, MINIMAL } from './support.ts'
 
 const GLS = { ROUTES: 'gls', ROUTE_GLS_PREFIX: '/gls' }

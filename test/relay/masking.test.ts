@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { createTokenMask, isMaskable } from '../../proxy/relay/masking.ts'
+import { fc } from '../support/fast-check.ts'
 
 const TOKEN = 'abcabd-secret'
 

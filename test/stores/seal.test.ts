@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { Secret } from '../../proxy/lib/secret.ts'
 import { createSealer } from '../../proxy/stores/seal.ts'
 import type { Token } from '../../proxy/token/token.ts'
+import { fc } from '../support/fast-check.ts'
 
 const url = new URL('https://api.test/integration/v1/authz/token')
 const sealer = createSealer(new Secret('client-secret'), url)

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
 import { Secret } from '../../proxy/lib/secret.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from '../../proxy/stores/entry.ts'
 import { MemoryMedium } from '../../proxy/stores/memory.ts'
@@ -8,6 +7,7 @@ import { createSealer } from '../../proxy/stores/seal.ts'
 import { EntryTokenStore } from '../../proxy/stores/token-store.ts'
 import type { MintLease } from '../../proxy/token/store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { fc } from '../support/fast-check.ts'
 import { token } from './contract.ts'
 
 const sealer = createSealer(new Secret('one'), new URL('https://api.test/token'))

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/fast-check.ts'
 import type { CallPlan, Fleet, StoreFault } from './fleet.ts'
 import type { Fate } from './token-api.ts'
 
