@@ -34,3 +34,11 @@ export function routeVariables(route: string): string[] {
 function withFile(variable: string, row: Setting): string[] {
   return row.file === true ? [variable, fileVariable(variable)] : [variable]
 }
+
+/** The variables of this environment whose value is a secret or may have a password in it. */
+export function secretVariables(env: Environment): string[] {
+  const bases = rows.flatMap(([name, row]) => (row.secret === true || name === 'TOKEN_STORE' ? [name] : []))
+  return Object.keys(env).filter((variable) =>
+    bases.some((base) => variable === base || (/^ROUTE_./.test(variable) && variable.endsWith(`_${base}`))),
+  )
+}

@@ -29,8 +29,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 
 const edge: Edge = {
   args: process.argv.slice(2),
-  env: process.env,
+  env: { ...process.env },
   homeDir: homeOfUser(),
+  forget: (variables) => {
+    for (const variable of variables) delete process.env[variable]
+  },
   // A reader that went away (`token-sidecar status | head`) or that does not read is no reason to crash or to wait.
   out: lineWriter(process.stdout),
   err: lineWriter(process.stderr),

@@ -5,6 +5,8 @@ export interface Edge {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly homeDir: string
+  /** Takes variables out of the process's environment once they were read: what dumps it later has nothing to show. */
+  readonly forget: (variables: readonly string[]) => void
   /** Writes as it comes; never throws when the reader is gone. */
   readonly out: (text: string) => void
   readonly err: (text: string) => void

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { secretVariables } from '../../config/variables.ts'
 import { startApp } from '../app.ts'
 import { aborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -13,6 +14,7 @@ import { readOptions } from './options.ts'
 export async function run(edge: Edge, args: readonly string[]): Promise<void> {
   readOptions(args, {})
   const { config, warnings } = configurationOf(edge)
+  edge.forget(secretVariables(edge.env))
   const { level, format } = config.log
   const log = createLogger({ level, format, write: edge.out, colour: edge.outIsTerminal })
   for (const { variable, message } of warnings) log.warn('config_warning', { variable, message })
