@@ -1,11 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { settingsMarkdown } from '../config/describe.ts'
+import { settingsType } from '../config/describe-type.ts'
 import { chartReadme } from './chart-readme.ts'
 
 /** Every generated document, by its path from the root of the repository. */
 const documents = [
   { path: 'docs/configuration.md', render: settingsMarkdown },
+  { path: 'config/sidecar-settings.ts', render: settingsType },
   { path: 'helm/token-sidecar/README.md', render: chartReadme },
 ]
 
