@@ -8,8 +8,7 @@ import java.time.Duration;
 class After {
   public static void main(String[] args) throws Exception {
     String baseUrl = System.getenv().getOrDefault("CLEAR_URL", "http://127.0.0.1:8080");
-    // The sidecar speaks HTTP/1.1; said here, the client does not offer to upgrade.
-    HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    HttpClient client = HttpClient.newHttpClient();
 
     HttpRequest call = HttpRequest.newBuilder(URI.create(baseUrl + "/einv/v2/eInvoice/generate"))
         .timeout(Duration.ofSeconds(60))

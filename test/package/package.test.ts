@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { before, describe, it } from 'node:test'
+import { blocksOf, pageAt } from '../docs/pages.ts'
 import { installedPackage, runIn } from './installed.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
@@ -48,8 +49,19 @@ describe('the packed package, installed without a network', () => {
 
   it('has types that say what a setting is, need no other package, and refuse what there is not', () => {
     cpSync('test/package/consumer', folder, { recursive: true })
+    const blocks = blocksOf(pageAt('docs/embedding.md')).filter(({ language }) => language === 'ts')
+    assert.ok(blocks.length > 1)
+    const shown = blocks.map(({ code }) => `{\n${code}}\n`).join('')
+    writeFileSync(join(folder, 'page.ts'), PAGE_PREFACE + shown)
     const typescript = resolve('node_modules/typescript/bin/tsc')
     const checked = runIn(folder, process.execPath, [typescript, '--project', 'tsconfig.json'])
     assert.deepEqual(checked, { status: 0, stdout: '', stderr: '' })
   })
 })
+
+/** What the snippets of docs/embedding.md take for granted. */
+const PAGE_PREFACE = `
+import { createSidecar, type SidecarSettings } from 'token-sidecar'
+declare const settings: SidecarSettings
+declare const pino: Record<'info' | 'warn' | 'error', (fields: unknown, event: string) => void>
+`
