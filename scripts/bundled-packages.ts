@@ -30,7 +30,7 @@ export function licenceList(packages: readonly BundledPackage[]): string {
 
 /**
  * A CycloneDX 1.6 bill of materials. Of the bundle itself, since for npm everything in it is a development dependency (see
- * docs/decisions/0007-no-dependencies.md).
+ * docs/decisions/0008-no-dependencies.md).
  */
 export function billOfMaterials(version: string, packages: readonly BundledPackage[]): string {
   const component = (name: string, number: string, license: string) => ({
