@@ -80,7 +80,8 @@ export const settings = {
   LISTEN: {
     parse: parse.listenAddress,
     section: 'Listeners and callers',
-    about: 'Where the app sends its calls: `host:port` or `unix:/path.sock`; port 0 picks a free one.',
+    about:
+      'Where the app sends its calls: `host:port`, or `unix:/path.sock` for processes of the same user or group (mode 0660); port 0 picks a free one.',
     fallback: '127.0.0.1:8080',
   },
   OPS_LISTEN: {
