@@ -174,7 +174,7 @@ export const settings = {
     parse: parse.allowRules,
     section: 'Requests',
     about:
-      'What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused; `*` stands for any method or one path segment, `**` at the end for any rest.',
+      'What may be called: `METHOD /path/**` patterns of the path as the upstream gets it, comma separated, anything else is refused; `*` stands for any method or one path segment, `**` at the end for any rest.',
     otherwise: 'all but the token path',
     perRoute: 'too',
   },
