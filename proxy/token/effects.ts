@@ -171,9 +171,15 @@ export class Effects {
           if (isPast()) return
           record.storeFailed()
           log.debug('store_failed', { credential: name, store: this.storeKind, during, error })
-          emit({ kind: 'store_failed', during })
+          emit({ kind: 'store_failed', during, cause: causeOf(error) })
         },
       )
       .finally(bound.clear)
   }
+}
+
+/** What a person can look for. Never the message: it may hold the address of the store, and a password in it. */
+function causeOf(error: unknown): string {
+  const { code, name } = error as { code?: unknown; name?: unknown }
+  return typeof code === 'string' ? code : String(name)
 }
