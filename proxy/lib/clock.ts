@@ -49,19 +49,15 @@ export const systemClock: Clock = {
   },
 }
 
-/**
- * Runs `run` again and again, `everyMs` apart however the wall clock is set. Does not keep the process alive, and makes up for
- * nothing that was missed.
- */
-export function repeat(everyMs: number, run: () => void): Cancel {
-  const timer = setInterval(run, everyMs)
-  timer.unref()
-  return () => clearInterval(timer)
-}
-
 /** Runs `run` once all events that are known by now have been dealt with, before the process waits for more. */
 export function afterEvents(run: () => void): void {
   setImmediate(run)
+}
+
+/** Runs `run` again and again. Does not keep the process alive; a beat that was missed is not made up for. */
+export function every(periodMs: number, run: () => void): Cancel {
+  const timer = setInterval(run, periodMs).unref()
+  return () => clearInterval(timer)
 }
 
 /** `Clock.sleep` for any `after`: shared with the clocks that tests make. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { repeat, systemClock } from '../../proxy/lib/clock.ts'
+import { systemClock } from '../../proxy/lib/clock.ts'
 
 test('the system clock tells the time of day, and a time that only goes on', async () => {
   assert.ok(Math.abs(systemClock.now() - Date.now()) < 1_000)
@@ -62,14 +62,4 @@ test('what arrived while the process stood still is dealt with before a timer th
   while (performance.now() < until);
   await deadline
   assert.deepEqual(happened, ['answer', 'deadline'])
-})
-
-test('what is repeated stops when it is cancelled', async () => {
-  let times = 0
-  const cancel = repeat(5, () => times++)
-  while (times < 3) await systemClock.sleep(1)
-  cancel()
-  cancel()
-  await systemClock.sleep(20)
-  assert.equal(times, 3)
 })
