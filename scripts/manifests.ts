@@ -47,7 +47,8 @@ export function manifests(helm: string): ReadonlyMap<string, string> {
         },
       },
     }
-    const namespaced = objects.filter(({ kind }) => kind !== 'Deployment')
+    // A pod is Helm's test.
+    const namespaced = objects.filter(({ kind }) => kind !== 'Deployment' && kind !== 'Pod')
     for (const { metadata } of namespaced) {
       delete metadata.namespace
       delete metadata.labels
