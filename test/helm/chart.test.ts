@@ -213,7 +213,7 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
 
     it('is what the files for people without Helm were made from', () => {
       for (const [name, text] of manifests(helm))
-        assert.equal(readFileSync(join('helm/kustomize', name), 'utf8'), text, name)
+        assert.equal(readFileSync(join('helm', name), 'utf8'), text, name)
     })
   })
 }
