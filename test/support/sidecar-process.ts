@@ -40,7 +40,8 @@ export interface Sidecar {
   kill(): Promise<void>
 }
 
-const PATIENCE_MS = 20_000
+/** More helps where sixteen replicas start on a machine that has other things to do. */
+const PATIENCE_MS = Number(process.env['PATIENCE_MS'] ?? 20_000)
 /** A rotation may have to wait for two leases. */
 const ANSWER_MS = 60_000
 const POLL_MS = 20
