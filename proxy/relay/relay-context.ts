@@ -45,11 +45,17 @@ export function callRecorder(options: ForwarderOptions, log: Log): RelayContext[
     log.info('call', {
       method: head === null ? null : head.method,
       route,
-      path: head === null ? null : pathOf(head.target),
+      path: head === null ? null : shownPath(head.target),
       status,
       duration_ms: Math.round(durationMs * 1000) / 1000,
       code,
       replayed,
     })
   }
+}
+
+/** A target that is no path is refused, and may have a password before an `@`; what follows `#` is nobody's business either. */
+function shownPath(target: string): string {
+  const path = pathOf(target).split('#', 1)[0] as string
+  return path.startsWith('/') ? path : path.replace(/[^/]*@/, '')
 }

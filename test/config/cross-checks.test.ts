@@ -33,8 +33,35 @@ describe('a listener that other hosts can reach', () => {
     })
   }
 
+  it('needs keys of 16 characters, which elsewhere are only advised', () => {
+    const short = { CALLER_KEY: 'a-long-random-caller-key,fifteen-letters' }
+    const { problems } = failure({ LISTEN: '0.0.0.0:8080', ...short })
+    assert.deepEqual(
+      problems.map(({ variable }) => variable),
+      ['CALLER_KEY'],
+    )
+    assert.match(problems[0]?.message ?? '', /fewer than 16 characters.* other hosts can reach LISTEN/)
+    assert.deepEqual(
+      warnings(short).map(({ variable }) => variable),
+      ['CALLER_KEY'],
+    )
+  })
+
   it('with an invalid key has one problem, not two', () => {
     assert.deepEqual(variablesWithProblem({ LISTEN: '0.0.0.0:8080', CALLER_KEY: 'a b' }), ['CALLER_KEY'])
+  })
+})
+
+describe('a caller key', () => {
+  it('is not the client secret, of no route', () => {
+    const shared = 'one-value-for-everything'
+    const { problems } = failure({ CALLER_KEY: `a-long-random-caller-key,${shared}`, CLIENT_SECRET: shared })
+    assert.deepEqual(
+      problems.map(({ variable }) => variable),
+      ['CALLER_KEY'],
+    )
+    const route = { ROUTES: 'gls', ROUTE_GLS_PREFIX: '/gls', ROUTE_GLS_CLIENT_SECRET: shared }
+    assert.deepEqual(variablesWithProblem({ CALLER_KEY: shared, ...route }), ['CALLER_KEY'])
   })
 })
 

@@ -33,6 +33,7 @@ export interface Sidecar {
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   /** Resolves when /readyz says so. */
   ready(): Promise<void>
+  stderr(): string
   signal(name: NodeJS.Signals): void
   /** Ends it in order; resolves to the exit code. */
   stop(name?: NodeJS.Signals): Promise<number | null>
@@ -111,6 +112,7 @@ export async function startSidecar(
         let timer = setTimeout(poll, 0)
         return () => clearTimeout(timer)
       }),
+    stderr: program.stderr,
     signal: program.signal,
     async stop(name = 'SIGTERM') {
       program.signal(name)
