@@ -72,6 +72,7 @@ export class Effects {
         this.#ask('read', async (signal) => ({ kind: 'read', state: await store.read(signal) }))
         break
       case 'acquire':
+        this.#secret.minter.warm?.()
         this.#ask('acquire', async (signal) => {
           const lease = await store.acquire(leaseMs, signal)
           if (signal.aborted) {
