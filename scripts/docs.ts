@@ -2,11 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { settingsMarkdown } from '../config/describe.ts'
 import { chartReadme } from './chart-readme.ts'
+import { operationsMarkdown } from './operations-codes.ts'
 
-/** Every generated document, by its path from the root of the repository. */
+/** Every document that is generated, whole or in part, by its path from the root of the repository. */
 const documents = [
   { path: 'docs/configuration.md', render: settingsMarkdown },
   { path: 'helm/token-sidecar/README.md', render: chartReadme },
+  { path: 'docs/operations.md', render: operationsMarkdown },
 ]
 
 const checkOnly = process.argv.includes('--check')
