@@ -17,17 +17,32 @@ function instant(time: number): string {
 
 /**
  * The line of one call as JSON, line end included. By hand, since with ACCESS_LOG=all this is on the way of each call: 1 µs
- * instead of the 20 that the general way takes. What a caller may choose freely (method, path, id) is quoted by JSON.
+ * instead of the 20 that the general way takes.
  */
 export function jsonCallLine(call: CallLine, time: number): string {
   let line =
-    `{"time":"${instant(time)}","level":"info","event":"call","method":${JSON.stringify(call.method)},` +
-    `"route":${JSON.stringify(call.route)},"path":${JSON.stringify(shortened(call.path))},"status":${call.status},` +
-    `"duration_ms":${roundedMs(call)},"code":${JSON.stringify(call.code)},"replayed":${call.replayed}`
-  if (call.requestId !== null) line += `,"request_id":${JSON.stringify(call.requestId)}`
+    `{"time":"${instant(time)}","level":"info","event":"call","method":${quoted(call.method)},` +
+    `"route":${quoted(call.route)},"path":${quoted(shortened(call.path))},"status":${call.status},` +
+    `"duration_ms":${millisecondsOf(call)},"code":${quoted(call.code)},"replayed":${call.replayed}`
+  if (call.requestId !== null) line += `,"request_id":${quoted(call.requestId)}`
   if (call.traceId !== null) line += `,"trace_id":"${call.traceId}"`
   if (call.code !== null) line += `,"help":"${helpFor(call.code)}"`
   return `${line}}\n`
+}
+
+/** Text that needs no escape is most text, and JSON.stringify takes three times as long to find that out. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
+function quoted(text: string | null): string {
+  if (text === null) return 'null'
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+/** Three decimals, without making a text of a fraction, which is slow. */
+function millisecondsOf({ durationMs }: CallLine): string {
+  const microseconds = Math.round(durationMs * 1000)
+  const rest = microseconds % 1000
+  return `${(microseconds - rest) / 1000}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`
 }
 
 /** The same for people. */
@@ -36,7 +51,7 @@ export function prettyCallLine(call: CallLine, time: number, colour: boolean): s
     method: call.method,
     path: call.path,
     status: call.status,
-    duration_ms: roundedMs(call),
+    duration_ms: Math.round(call.durationMs * 1000) / 1000,
     route: call.route ?? undefined,
     code: call.code ?? undefined,
     replayed: call.replayed || undefined,
@@ -51,5 +66,3 @@ const LONGEST_PATH_CHARS = 2048
 
 const shortened = (path: string | null): string | null =>
   path === null || path.length <= LONGEST_PATH_CHARS ? path : `${path.slice(0, LONGEST_PATH_CHARS)}…`
-
-const roundedMs = ({ durationMs }: CallLine): number => Math.round(durationMs * 1000) / 1000

@@ -65,6 +65,15 @@ describe('the line of a call', () => {
     )
   })
 
+  it('has milliseconds with three decimals', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e7, noNaN: true }), (durationMs) => {
+        const { duration_ms: shown } = JSON.parse(jsonCallLine({ ...call, durationMs }, NOW))
+        assert.ok(Math.abs(shown - durationMs) <= 0.000501, `${durationMs}: ${shown}`)
+      }),
+    )
+  })
+
   it('stays short though the path is long', () => {
     const line = jsonCallLine({ ...call, path: `/${'x'.repeat(1_000_000)}` }, NOW)
     assert.ok(line.length < 3_000)
