@@ -133,9 +133,10 @@ a route N, and what is not set is inherited from the main route:
 
 ${overrides.map((variable) => `* \`${variable}\``).join('\n')}
 
-A route with an \`UPSTREAM_URL\` of its own and no \`TOKEN_URL\` uses the usual token path on that origin. Routes with the same
-token URL and the same secret share one token; each further pair has a token, a quota and a budget of its own. Since an
-empty variable counts as not set, a route cannot take away a \`TOKEN_PREFIX\` of the main route.
+Where neither the route nor the main settings name a \`TOKEN_URL\`, it is the usual token path on the origin of the route's
+\`UPSTREAM_URL\`. Routes with the same token URL and the same secret share one token; each further pair has a token, a quota
+and a budget of its own. Since an empty variable counts as not set, a route cannot take away a \`TOKEN_PREFIX\` of the main
+route.
 
 \`\`\`sh
 CLIENT_SECRET_FILE=/run/secrets/india

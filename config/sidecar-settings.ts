@@ -27,8 +27,8 @@ export interface SidecarSettings {
    */
   readonly TOKEN_PREFIX?: string | undefined
   /**
-   * Where the app sends its calls: `host:port` or `unix:/path.sock`; port 0 picks a free one.
-   * Default: `127.0.0.1:0`.
+   * Where the app sends its calls: `host:port`, or `unix:/path.sock` for processes of the same
+   * user or group (mode 0660); port 0 picks a free one. Default: `127.0.0.1:0`.
    */
   readonly LISTEN?: string | undefined
   /** Where health, metrics and status are served, in the same forms. Default: `127.0.0.1:0`. */
@@ -36,7 +36,7 @@ export interface SidecarSettings {
   /**
    * Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is
    * replaced; at least 16 random characters are advised; required when `LISTEN` is neither
-   * loopback nor a socket. Default: none.
+   * loopback nor a socket; a file is read at the start. Default: none.
    */
   readonly CALLER_KEY?: string | undefined
   /** Path of a file that holds `CALLER_KEY`, in its place. */
@@ -93,8 +93,8 @@ export interface SidecarSettings {
   readonly REJECTED_STATUS?: string | undefined
   /**
    * What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused;
-   * `*` stands for any method or one path segment, `**` at the end for any rest. Default: all
-   * but the token path.
+   * `*` stands for any method or one path segment, `**` at the end for any rest; matched on the
+   * path the upstream will see, base path included. Default: all but the token path.
    */
   readonly ALLOW?: string | undefined
   /** Replace the held token by `*` in what the app receives. Default: `true`. */

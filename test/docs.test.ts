@@ -26,6 +26,7 @@ describe('the documents', () => {
     const told = productSources('proxy').flatMap((text) => [
       ...text.matchAll(/log\.(?:info|warn|error)\(\s*'(\w+)'/g),
       ...text.matchAll(/\bevent: '(\w+)'/g),
+      ...text.matchAll(/new Outage\([^)]*'(\w+)'\)/g),
     ])
     const events = new Set(told.map((match) => match[1]))
     assert.ok(events.size > 10)

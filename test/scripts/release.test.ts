@@ -71,7 +71,18 @@ describe('what is released', () => {
   })
 })
 
+const actionlint = process.env['ACTIONLINT'] ?? 'actionlint'
+const actionlintSkip =
+  spawnSync(actionlint, ['-version']).status === 0
+    ? false
+    : 'actionlint is not installed (ACTIONLINT or PATH)'
+
 describe('the workflows', () => {
+  it('satisfy actionlint', { skip: actionlintSkip }, () => {
+    const { status, stdout } = spawnSync(actionlint, { encoding: 'utf8' })
+    assert.equal(status, 0, stdout)
+  })
+
   for (const file of readdirSync('.github/workflows')) {
     const workflow = parse(readFileSync(join('.github/workflows', file), 'utf8'))
     const jobs = Object.entries(workflow.jobs as Record<string, Job>)
