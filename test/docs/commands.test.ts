@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
@@ -25,6 +25,8 @@ const seen: Readonly<Record<string, readonly RegExp[]>> = {
 const PORTS = ['4010', '8080', '9464']
 const PATIENCE_MS = 60_000
 
+const skip = spawnSync('curl', ['--version']).status !== 0 && 'curl is not installed'
+
 describe('commands in the documents', { concurrency: 2 }, () => {
   for (const path of followed) {
     const blocks = blocksOf(pageAt(path)).filter(({ language }) => language === 'sh')
@@ -34,7 +36,7 @@ describe('commands in the documents', { concurrency: 2 }, () => {
       if (notRun !== null) it(`${path}: ${code.split('\n')[0]}`, { skip: notRun }, () => {})
     }
     if (runnable.length === 0) continue
-    it(`work: ${path}`, async () => {
+    it(`work: ${path}`, { skip }, async () => {
       const { status, output } = await follow(runnable.map(({ code }) => code))
       assert.equal(status, 0, output)
       for (const pattern of seen[path] ?? []) assert.match(output, pattern)
