@@ -60,7 +60,8 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
 
   const ports = new Map<string, string>()
   for (const port of PORTS) ports.set(port, String(await freePort()))
-  const script = blocks.join('\n').replaceAll(/127\.0\.0\.1:(\d+)/g, (all, port) => {
+  // One pipe for both outputs, or a line of one could end up within a line of the other.
+  const script = ['exec 2>&1', ...blocks].join('\n').replaceAll(/127\.0\.0\.1:(\d+)/g, (all, port) => {
     const free = ports.get(port)
     return free === undefined ? all : `127.0.0.1:${free}`
   })
@@ -68,7 +69,7 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
     cwd: folder,
     // A group of its own, so that all of it can be ended.
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'ignore'],
     env: {
       PATH: `${programs}:${process.env['PATH']}`,
       HOME: folder,
@@ -78,17 +79,16 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
     },
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const exited = new Promise<number | null>((done) => child.once('exit', done))
+  const closed = new Promise((done) => child.once('close', done))
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
-  try {
-    const status = await new Promise<number | null>((done) => child.once('exit', done))
-    return { status, output }
-  } finally {
-    clearTimeout(timer)
-    process.kill(-(child.pid as number), 'SIGKILL')
-  }
+  const status = await exited
+  clearTimeout(timer)
+  process.kill(-(child.pid as number), 'SIGKILL')
+  // Only then has everything been read.
+  await closed
+  return { status, output }
 }
