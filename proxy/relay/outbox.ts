@@ -24,6 +24,8 @@ function flushAll(): void {
 export class Outbox {
   readonly #socket: Socket
   #text = ''
+  /** Something was given to the system since this was last set to false. */
+  hasWritten = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -54,6 +56,7 @@ export class Outbox {
       }
     }
     this.flush()
+    this.hasWritten = true
     return this.#socket.write(piece, 'latin1')
   }
 
@@ -73,6 +76,7 @@ export class Outbox {
     const text = this.#text
     if (text === '') return
     this.#text = ''
+    this.hasWritten = true
     this.#socket.write(text, 'latin1')
   }
 }
