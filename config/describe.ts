@@ -52,7 +52,7 @@ function names(name: string, row: Setting): string[] {
 }
 
 /** The default in words, Markdown. */
-function fallback(row: Setting): string {
+export function fallback(row: Setting): string {
   if (row.required === true) return row.file === true ? 'required, exactly one' : 'required'
   if (row.otherwise !== undefined) return row.otherwise
   if (row.fallback === undefined) return 'none'
@@ -78,7 +78,8 @@ function plain(markdown: string): string {
   )
 }
 
-function wrap(text: string, indent: string): string[] {
+/** Lines of at most 96 columns, each after the indent. */
+export function wrap(text: string, indent: string): string[] {
   const lines: string[] = []
   let line = indent
   for (const word of text.split(' ')) {

@@ -43,7 +43,7 @@ export async function runCli(edge: Edge): Promise<number> {
     }
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined
     if (command === undefined)
-      throw new ExitError('usage_invalid', `there is no command ${name}; see token-sidecar --help`)
+      throw new ExitError('usage_invalid', `there is no command ${shown(name)}; see token-sidecar --help`)
     if (command.ownHelp !== true && (args.includes('--help') || args.includes('-h'))) {
       edge.out(await helpText())
       return exits.ok
@@ -60,6 +60,11 @@ export async function runCli(edge: Edge): Promise<number> {
     )
     return exits.internal_error
   }
+}
+
+/** What is not like a command's name may be a secret in the wrong place. */
+function shown(name: string): string {
+  return /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
 }
 
 async function helpText(): Promise<string> {

@@ -1,6 +1,7 @@
 import { ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { CALLER_KEY_HEADER, type CallHead } from './admission.ts'
+import { type CallIds, requestIdIn, traceIdIn } from './call-ids.ts'
 import { FieldTable, listMembers, trimmed } from './field-table.ts'
 import type { Route } from './forwarder.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
@@ -17,13 +18,26 @@ const ORIGIN = 8
 const SEC_FETCH_SITE = 9
 const CALLER_KEY = 10
 const FORBIDDEN = 11
+const OVERRIDE = 12
 
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11
+type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
 
 export type RequestFields = FieldTable<Kind>
 
-/** The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. */
-export function requestFields(forbidden: readonly string[]): RequestFields {
+/** Frameworks (Rails, Laravel, Symfony, IIS) take method or path from these. */
+const OVERRIDES: readonly (readonly [string, Kind])[] = [
+  ['x-http-method', OVERRIDE],
+  ['x-http-method-override', OVERRIDE],
+  ['x-method-override', OVERRIDE],
+  ['x-original-url', OVERRIDE],
+  ['x-rewrite-url', OVERRIDE],
+]
+
+/**
+ * The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. Where no route
+ * `hasAllowList`, overrides of method and path are fields like any other.
+ */
+export function requestFields(forbidden: readonly string[], hasAllowList = false): RequestFields {
   return new FieldTable<Kind>(
     [
       ['host', HOST],
@@ -43,6 +57,7 @@ export function requestFields(forbidden: readonly string[]): RequestFields {
       ['origin', ORIGIN],
       ['sec-fetch-site', SEC_FETCH_SITE],
       [CALLER_KEY_HEADER, CALLER_KEY],
+      ...(hasAllowList ? OVERRIDES : []),
     ],
     forbidden,
     FORBIDDEN,
@@ -53,7 +68,7 @@ export function requestFields(forbidden: readonly string[]): RequestFields {
  * One call's head as received, and what of it goes on. Every field that could change who is speaking or where the message
  * ends is taken out here; Host and the token are put in by `forwardedHead` afterwards, so nothing can take those out.
  */
-export class RequestHead implements CallHead {
+export class RequestHead implements CallHead, CallIds {
   method = ''
   target = ''
   host: string | null = null
@@ -61,6 +76,7 @@ export class RequestHead implements CallHead {
   origin: string | null = null
   secFetchSite: string | null = null
   callerKey: string | null = null
+  overrides = false
   http10 = false
   /** The caller would read another answer on this connection. */
   keepAlive = false
@@ -83,6 +99,15 @@ export class RequestHead implements CallHead {
 
   constructor(fields: RequestFields) {
     this.#fields = fields
+  }
+
+  /** Looked for when it is asked for: few calls are logged or answered here. */
+  get requestId(): string | null {
+    return requestIdIn(this.#passing)
+  }
+
+  get traceId(): string | null {
+    return traceIdIn(this.#passing)
   }
 
   /** Takes the head over from the reader. False: it is not a request that may be forwarded (400). */
@@ -114,6 +139,7 @@ export class RequestHead implements CallHead {
     this.origin = null
     this.secFetchSite = null
     this.callerKey = null
+    this.overrides = false
     this.expectsContinue = false
     this.#asksUpgrade = false
     this.#transferEncodings = 0
@@ -175,6 +201,9 @@ export class RequestHead implements CallHead {
       case CALLER_KEY:
         this.callerKey = joined(this.callerKey, value)
         return false
+      case OVERRIDE:
+        this.overrides = true
+        return true
       default:
         return false
     }
