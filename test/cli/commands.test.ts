@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { settings } from '../../config/settings.ts'
 import { sandboxFor, send } from '../sandbox/client.ts'
-import { assertTokenRequests, opsOf, settingsFor, sharedStore } from '../scenarios/setup.ts'
+import { assertTokenRequests, opsOf, settingsFor } from '../scenarios/setup.ts'
 import { startSidecar } from '../support/sidecar-process.ts'
 import { runProgram, startProgram } from '../support/sidecar-process-program.ts'
-import { tempDir } from '../support/temp-dir.ts'
 
 /** An address where nobody listens: port 1 needs rights that no test has. */
 const nobody = { OPS_LISTEN: '127.0.0.1:1' }
@@ -57,62 +55,6 @@ describe('the program', { concurrency: 2 }, () => {
     const { code, stderr } = await runProgram(test, ['status'], { OPS_LISTEN: 'nowhere' })
     assert.equal(code, 78)
     assert.match(stderr, /OPS_LISTEN/)
-  })
-})
-
-describe('check', { concurrency: 2 }, () => {
-  it('looks at configuration, store and hosts, and never mints', async (test) => {
-    const sandbox = await sandboxFor(test, { tokenPort: 0 })
-    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore(), CLIENT_SECRETS: 'x' })
-    const { code, stdout, stderr } = await runProgram(test, ['check'], env)
-    assert.equal(code, 0, stderr)
-    assert.match(stdout, /^warning +CLIENT_SECRETS .*CLIENT_SECRET/m)
-    assert.match(stdout, /^ok +configuration: 1 route\(s\), 1 credential\(s\)$/m)
-    assert.match(stdout, /^ok +token store file for credential default: holds no token yet$/m)
-    for (const origin of [sandbox.url, new URL(sandbox.tokenUrl).origin]) {
-      assert.match(stdout, new RegExp(`^ok +${origin} is reached at 127\\.0\\.0\\.1$`, 'm'))
-    }
-    assertTokenRequests(sandbox, { requests: 0, minted: 0 })
-  })
-
-  it('tells of the token that a running sidecar has stored, without disturbing it', async (test) => {
-    const sandbox = await sandboxFor(test)
-    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore() })
-    const sidecar = await startSidecar(test, env)
-    await sidecar.ready()
-    assert.equal(await sidecar.stop(), 0)
-    const { code, stdout } = await runProgram(test, ['check'], env)
-    assert.equal(code, 0)
-    assert.match(stdout, /holds generation 1$/m)
-    assertTokenRequests(sandbox, { requests: 1, minted: 1 })
-  })
-
-  it('ends with 69 when a host is not reached, and does not ask with --config-only', async (test) => {
-    const env = {
-      CLIENT_SECRET: 'demo-secret',
-      UPSTREAM_URL: 'http://127.0.0.1:1',
-      TOKEN_STORE: 'memory:',
-    }
-    const full = await runProgram(test, ['check'], env)
-    assert.equal(full.code, 69)
-    assert.match(full.stdout, /^FAILED +http:\/\/127\.0\.0\.1:1 is not reached: ECONNREFUSED$/m)
-    assert.equal((await runProgram(test, ['check', '--config-only'], env)).code, 0)
-  })
-
-  it('ends with 69 when the store cannot be written', async (test) => {
-    const sandbox = await sandboxFor(test)
-    const blocker = join(tempDir(), 'a-file')
-    writeFileSync(blocker, '')
-    const env = settingsFor(sandbox, { TOKEN_STORE: `file:${blocker}/tokens.json` })
-    const { code, stdout } = await runProgram(test, ['check'], env)
-    assert.equal(code, 69)
-    assert.match(stdout, /^FAILED +token store file for credential default: E[A-Z]+$/m)
-  })
-
-  it('ends with 78 for a bad configuration', async (test) => {
-    const { code, stderr } = await runProgram(test, ['check', '--config-only'], { UPSTREAM_URL: 'x' })
-    assert.equal(code, 78)
-    assert.match(stderr, /CLIENT_SECRET is required/)
   })
 })
 
