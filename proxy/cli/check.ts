@@ -22,10 +22,7 @@ const TIMEOUT_MS = 5_000
  * It never mints: that would revoke the token in use. `--config-only` stops before store, network and addresses.
  */
 export async function run(edge: Edge, args: readonly string[]): Promise<void> {
-  const { 'config-only': configOnly, json } = readOptions(args, {
-    'config-only': { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  })
+  const { 'config-only': configOnly, json } = readOptions(args, 'check')
   const print = (findings: readonly Finding[]) =>
     edge.out(json ? findingsJson(findings) : findingLines(findings, edge.outHasColour))
   let loaded: ReturnType<typeof configurationOf>

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { settings } from '../../config/settings.ts'
+import { commands } from '../../proxy/cli/commands.ts'
 import { sandboxFor, send } from '../sandbox/client.ts'
 import { assertTokenRequests, opsOf, settingsFor } from '../scenarios/setup.ts'
 import { startSidecar } from '../support/sidecar-process.ts'
@@ -16,10 +17,10 @@ describe('the program', { concurrency: 2 }, () => {
     const help = await runProgram(test, ['--help'])
     assert.equal(help.code, 0)
     assert.equal(help.stderr, '')
-    const words = ['serve', 'check', 'status', 'rotate', 'wait', 'sandbox', 'demo']
+    const words = ['serve', 'check', 'status', 'rotate', 'wait', 'sandbox', 'demo', 'completion']
     for (const word of [...words, ...Object.keys(settings)])
       assert.match(help.stdout, new RegExp(`\\b${word}\\b`))
-    assert.equal((await runProgram(test, ['check', '-h'])).stdout, help.stdout)
+    assert.equal((await runProgram(test, ['serve', '-h'])).stdout, help.stdout)
   })
 
   it('prints the version of the package for --version', async (test) => {
@@ -27,8 +28,25 @@ describe('the program', { concurrency: 2 }, () => {
     assert.deepEqual(await runProgram(test, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
+  it('explains each command by itself, with its options and an example', async (test) => {
+    for (const [name, command] of Object.entries(commands)) {
+      if (name === 'serve' || name === 'sandbox') continue
+      const { code, stdout } = await runProgram(test, [name, '--help'])
+      assert.equal(code, 0)
+      for (const option of Object.keys(command.options)) assert.ok(stdout.includes(`--${option}`), option)
+      for (const [line] of command.examples) assert.ok(stdout.includes(line), line)
+      assert.ok(!stdout.includes('UPSTREAM_URL'))
+    }
+  })
+
+  it('names the command that was probably meant', async (test) => {
+    assert.match((await runProgram(test, ['statsu'])).stderr, /did you mean status\?/)
+  })
+
   for (const args of [
     ['severe'],
+    ['completion'],
+    ['completion', 'tcsh'],
     ['check', '--fast'],
     ['status', 'now'],
     ['--verbose'],
@@ -87,12 +105,42 @@ describe('commands for a running sidecar', { concurrency: 2 }, () => {
     const unknown = await runProgram(test, ['rotate', '--credential', 'nobody'], opsOf(sidecar))
     assert.equal(unknown.code, 69)
     assert.match(unknown.stderr, /credential_unknown/)
+    assert.match(unknown.stderr, /There are: default\./)
 
     sandbox.faults.add({ api: 'token', kind: 'status', status: 401, count: 1 })
     const refused = await runProgram(test, ['rotate'], opsOf(sidecar))
     assert.equal(refused.code, 69)
     assert.match(refused.stderr, /mint_secret_rejected/)
+    assert.equal(refused.stderr.match(/^ {2}- /gm)?.length, 4, 'the four causes that one status may have')
+    assert.match(refused.stderr, /^ {2}→ /m)
     assertTokenRequests(sandbox, { requests: 3, minted: 2 })
+  })
+
+  it('status says what to do about the last error, and no more once that is past', async (test) => {
+    const sandbox = await sandboxFor(test)
+    sandbox.faults.add({ api: 'token', kind: 'status', status: 401 })
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.logged('mint_failed')
+    const { stdout } = await runProgram(test, ['status'], opsOf(sidecar))
+    assert.match(stdout, /not ready: no usable token/)
+    assert.match(stdout, /^credential default: rejected$/m)
+    assert.match(stdout, /^ {2}last error +mint_secret_rejected at 20/m)
+    assert.equal(stdout.match(/^ {2}- /gm)?.length, 4)
+    assert.match(stdout, /docs\/operations\.md#mint_secret_rejected/)
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line)
+
+    await sandbox.faults.clear()
+    assert.equal((await runProgram(test, ['rotate'], opsOf(sidecar))).code, 0)
+    const after = await runProgram(test, ['status'], opsOf(sidecar))
+    assert.match(after.stdout, /^credential default: fresh$/m)
+    assert.doesNotMatch(after.stdout, /→ Compare|operations\.md/)
+  })
+
+  it('status says of another program at its address that it is no sidecar', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const { code, stderr } = await runProgram(test, ['status'], { OPS_LISTEN: new URL(sandbox.url).host })
+    assert.equal(code, 69)
+    assert.match(stderr, /not as a token-sidecar does/)
   })
 
   it('rotate says of a token that never expires that it is valid till it is revoked', async (test) => {
@@ -109,6 +157,7 @@ describe('commands for a running sidecar', { concurrency: 2 }, () => {
     const late = await runProgram(test, ['wait', '--timeout', '2s'], opsOf(sidecar))
     assert.equal(late.code, 69)
     assert.match(late.stderr, /not ready within 2s: no usable token for credential default/)
+    assert.match(late.stderr, /→ token-sidecar status says what to do/)
 
     const waiting = runProgram(test, ['wait'], opsOf(sidecar))
     // Whether it polls before or after this does not matter to what it promises.
