@@ -33,15 +33,19 @@ export class ClearMinter implements TokenMinter {
   async mint(signal: AbortSignal): Promise<MintOutcome> {
     // Loaded at the first mint: a sidecar that starts with a stored token is ready sooner without it.
     // The default export, since a bundler cannot tell the names that a CommonJS package exports.
-    const { Client } = (await import('undici')).default
+    const { Client, buildConnector } = (await import('undici')).default
     const { tokenUrl, tls, clock } = this.#parts
     // A connection of its own for each mint: what fails before `connect` was never sent, what fails after it may have
     // taken effect, and a pool that repeats a GET on a fresh socket by itself cannot exist.
+    const connect = buildConnector({ timeout: 0, ...tlsOptions(tls) })
+    let localAddress: string | undefined
     const client = new Client(tokenUrl.origin, {
       pipelining: 1,
-      connect: {
-        timeout: 0,
-        ...tlsOptions(tls),
+      connect(options, connected) {
+        connect(options, (...result) => {
+          localAddress = result[1]?.localAddress
+          connected(...result)
+        })
       },
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -52,7 +56,7 @@ export class ClearMinter implements TokenMinter {
     })
     const sentAt = clock.now()
     try {
-      return await this.#judge(await this.#request(client, signal), sentAt)
+      return withAddress(await this.#judge(await this.#request(client, signal), sentAt), localAddress)
     } catch (error) {
       const cause = systemCode(error)
       if (!connected)
@@ -107,6 +111,13 @@ export class ClearMinter implements TokenMinter {
     const validTill = answer.validTill === null ? null : answer.validTill - clockOffsetMs
     return { kind: 'minted', token: { value: answer.value, validTill, mintedAt }, clockOffsetMs }
   }
+}
+
+/** A rejection may be the address's fault, so it says which one the request left from. */
+function withAddress(outcome: MintOutcome, localAddress: string | undefined): MintOutcome {
+  if (outcome.kind !== 'refused' || outcome.reason !== 'secret_rejected' || localAddress === undefined)
+    return outcome
+  return { ...outcome, error: { ...outcome.error, localAddress } }
 }
 
 /** How far the token API's clock is ahead of ours, ms; 0 when it cannot be told from the second `Date` was rounded to. */
