@@ -94,7 +94,7 @@ export const settings = {
     parse: parse.callerKeys,
     section: 'Listeners and callers',
     about:
-      'Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is replaced; of at least 16 characters each; required when `LISTEN` is neither loopback nor a socket; a file is read at the start.',
+      'Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is replaced; at least 16 random characters are advised; required when `LISTEN` is neither loopback nor a socket; a file is read at the start.',
     secret: true,
     file: true,
   },

@@ -1,6 +1,7 @@
 import type { Config, CredentialConfig } from '../config/config.ts'
 import { deadline } from './lib/abort.ts'
 import { formatAddress, type ListenAddress } from './lib/address.ts'
+import type { RecordCall } from './lib/call-line.ts'
 import type { Cancel, Clock } from './lib/clock.ts'
 import { ExitError, ProblemError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
@@ -34,6 +35,8 @@ export interface AppParts {
   readonly readFile: (path: string) => Promise<string>
   readonly runtime: Runtime
   readonly log: Log
+  /** Where the access log goes, if anywhere. */
+  readonly recordCall?: RecordCall
   /** Called when `POST /quit` asks the process to end. */
   readonly quit: () => void
 }

@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runCli } from './cli/cli.ts'
 import type { Edge } from './cli/edge.ts'
+import { systemClock } from './lib/clock.ts'
 import { leaveOutOfCoreDumps } from './lib/core-dump.ts'
 import { exits } from './lib/errors.ts'
 import { lineWriter } from './ops/line-writer.ts'
@@ -25,6 +26,9 @@ leaveOutOfCoreDumps()
 // Node's own answer to this signal is an inspector: a port where any program of this host could read the secrets.
 process.on('SIGUSR1', () => {})
 
+/** How long the last output may take to leave. */
+const LAST_WORDS_MS = 1_000
+
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
@@ -44,14 +48,17 @@ const edge: Edge = {
   // A reader that went away (`token-sidecar status | head`) or that does not read is no reason to crash or to wait.
   out: lineWriter(process.stdout),
   err: lineWriter(process.stderr),
-  outIsTerminal: process.stdout.isTTY === true,
+  // https://no-color.org: set to anything but nothing. A terminal that says it is dumb shows control sequences as they are.
+  outHasColour: process.stdout.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
   stopped: stop.signal,
   version: globalThis.TOKEN_SIDECAR_VERSION ?? packageVersion(),
   runtime: process,
 }
 
 process.exitCode = await runCli(edge)
-// What is still open now (an idle keep-alive connection, say) must not keep the process.
+// What is still open now (an idle keep-alive connection, say) must not keep the process, nor must a reader of what was
+// written that has stopped reading.
+systemClock.after(LAST_WORDS_MS, () => process.exit())
 process.stdout.write('', () => process.exit())
 
 /** A user by number alone, as containers have, may have no home; such a process's HOME is usually the root. */

@@ -5,7 +5,7 @@ import { REQUEST } from './llhttp.ts'
 import { MessageReader } from './message-reader.ts'
 import { Outbox } from './outbox.ts'
 import type { Piece } from './piece.ts'
-import { problemFor } from './problem.ts'
+import { problemFor, problemMessage } from './problem.ts'
 import { ReadAhead } from './read-ahead.ts'
 import type { RelayContext } from './relay-context.ts'
 import { RequestHead } from './request-head.ts'
@@ -98,14 +98,13 @@ export class ClientConnection implements Timed {
 
   /** Writes an answer of our own and returns its status. */
   writeProblem(code: ProblemCode, retryAfterS: number | undefined, keepsOpen: boolean): number {
-    const problem = problemFor(code, retryAfterS)
+    // The head is still the last call's when this one's could not be read.
+    const head = this.reader.headComplete ? this.#head : null
+    const problem = problemFor(code, retryAfterS, head === null ? null : head.requestId)
     this.#context.counters.problem(code)
-    let text = `HTTP/1.1 ${problem.status} ${problem.reason}\r\n`
-    for (const [name, value] of problem.headers) text += `${name}: ${value}\r\n`
-    if (!keepsOpen || !this.mayStayOpen) text += 'connection: close\r\n'
-    else if (this.#head.http10) text += 'connection: keep-alive\r\n'
-    const hasBody = !(this.reader.headComplete && this.#head.method === 'HEAD')
-    this.#outbox.write(hasBody ? `${text}\r\n${problem.body}` : `${text}\r\n`)
+    const stays = keepsOpen && this.mayStayOpen
+    const connection = !stays ? 'close' : this.#head.http10 ? 'keep-alive' : null
+    this.#outbox.write(problemMessage(problem, connection, head?.method !== 'HEAD'))
     return problem.status
   }
 

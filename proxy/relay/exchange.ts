@@ -1,6 +1,7 @@
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { Answer } from './answer.ts'
+import { callFields } from './call-log.ts'
 import { CallRecord } from './call-record.ts'
 import { CarriedToken } from './carried-token.ts'
 import type { ClientConnection } from './client-connection.ts'
@@ -391,7 +392,7 @@ export class Exchange implements Dispatched {
   #failWith(error: unknown): void {
     if (error instanceof ProblemError) this.#fail(error.code, error.retryAfterS)
     else {
-      this.#context.log.error('call_failed', { error })
+      this.#context.log.error('call_failed', { ...callFields(this.#head), error })
       this.#fail('internal_error')
     }
   }

@@ -1,6 +1,7 @@
 import { ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { CALLER_KEY_HEADER, type CallHead } from './admission.ts'
+import { type CallIds, requestIdIn, traceIdIn } from './call-ids.ts'
 import { FieldTable, listMembers, trimmed } from './field-table.ts'
 import type { Route } from './forwarder.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
@@ -67,7 +68,7 @@ export function requestFields(forbidden: readonly string[], hasAllowList = false
  * One call's head as received, and what of it goes on. Every field that could change who is speaking or where the message
  * ends is taken out here; Host and the token are put in by `forwardedHead` afterwards, so nothing can take those out.
  */
-export class RequestHead implements CallHead {
+export class RequestHead implements CallHead, CallIds {
   method = ''
   target = ''
   host: string | null = null
@@ -98,6 +99,15 @@ export class RequestHead implements CallHead {
 
   constructor(fields: RequestFields) {
     this.#fields = fields
+  }
+
+  /** Looked for when it is asked for: few calls are logged or answered here. */
+  get requestId(): string | null {
+    return requestIdIn(this.#passing)
+  }
+
+  get traceId(): string | null {
+    return traceIdIn(this.#passing)
   }
 
   /** Takes the head over from the reader. False: it is not a request that may be forwarded (400). */

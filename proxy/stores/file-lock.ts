@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import { makeDirectory } from './directory.ts'
 import { hasCode, StoreError } from './store-error.ts'
 
 const RETRY_MS = 5
@@ -65,7 +66,7 @@ export class FileLock {
   }
 
   async #take(name: string, signal: AbortSignal): Promise<number> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#directory)
     const own = join(this.#directory, name)
     try {
       for (;;) {

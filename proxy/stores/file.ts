@@ -1,8 +1,9 @@
-import { constants, type FSWatcher, mkdirSync, watch } from 'node:fs'
+import { constants, type FSWatcher, watch } from 'node:fs'
 import { open, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { makeDirectory } from './directory.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from './entry.ts'
 import { FileLock } from './file-lock.ts'
 import { hasCode, StoreError } from './store-error.ts'
@@ -147,7 +148,7 @@ export class FileMedium implements EntryMedium {
     const lost = (error: unknown) => this.#log.debug('store_watch_failed', { error })
     try {
       // At once, once in a process's life: a change after this call is not to be missed.
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      makeDirectory(directory)
       const watcher = watch(directory, (_event, file) => {
         if (file === name) touched()
       })

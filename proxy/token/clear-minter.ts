@@ -1,5 +1,6 @@
 import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import type { MintErrorCode } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
 import { type TlsFiles, tlsOptions } from '../lib/tls.ts'
@@ -82,7 +83,7 @@ export class ClearMinter implements TokenMinter {
     const body = await readBounded(answer.body)
     if (status === 200) return this.#minted(body, answer.headers['date'], sentAt)
     const errorId = readErrorId(body)
-    const error = (code: string): MintFailure => ({
+    const error = (code: MintErrorCode): MintFailure => ({
       code,
       status,
       ...(errorId === undefined ? {} : { errorId }),

@@ -173,9 +173,18 @@ export class Effects {
           if (isPast()) return
           record.storeFailed()
           log.debug('store_failed', { credential: name, store: this.storeKind, during, error })
-          emit({ kind: 'store_failed', during })
+          emit({ kind: 'store_failed', during, cause: causeOf(error) })
         },
       )
       .finally(bound.clear)
   }
+}
+
+/**
+ * Why, in a word that is safe to log: the code of the system or the store, else the kind of error. Never the message: it may hold the
+ * address of the store, and a password in it.
+ */
+function causeOf(error: unknown): string {
+  const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown }
+  return String(typeof code === 'string' || typeof code === 'number' ? code : name)
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import supertest from 'supertest'
+import { opsApp } from '../../proxy/ops/app.ts'
 import { isKnownHost } from '../../proxy/ops/known-host.ts'
-import { opsApp } from '../../proxy/ops/server.ts'
 import { type LoggedEvent, opsDeps, recordingLog } from './deps.ts'
 
 describe('the Host of a request to the ops address', () => {

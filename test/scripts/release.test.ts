@@ -51,11 +51,13 @@ describe('what is released', () => {
     for (const path of files) {
       assert.match(
         path,
-        /^(dist\/(main|chunks\/[\w.-]+)\.js|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/.+\.(md|svg)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+        /^(dist\/(main|index|chunks\/[\w.-]+)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/[\w/-]+\.(md|svg)|docs\/examples\/[\w.-]+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
       )
     }
     for (const path of [
       'dist/main.js',
+      'dist/index.js',
+      'dist/types/proxy/index.d.ts',
       'dist/THIRD-PARTY-LICENSES.txt',
       'dist/sbom.cdx.json',
       'README.md',

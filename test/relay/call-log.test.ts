@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { silentLog } from '../../proxy/lib/log.ts'
-import type { ForwarderOptions } from '../../proxy/relay/forwarder.ts'
-import { callRecorder } from '../../proxy/relay/relay-context.ts'
+import { callRecorder } from '../../proxy/relay/call-log.ts'
 import type { RequestHead } from '../../proxy/relay/request-head.ts'
 
 describe('the access log', () => {
   it('shows of a target its path, without query, fragment and what stands before an @ in another form', () => {
-    const paths: unknown[] = []
-    const log = {
-      ...silentLog,
-      info: (_: string, fields = {}) => void paths.push((fields as { path: unknown }).path),
-    }
-    const record = callRecorder({ accessLog: 'all' } as ForwarderOptions, log)
+    const paths: (string | null)[] = []
+    const record = callRecorder({ accessLog: 'all' }, ({ path }) => void paths.push(path))
     for (const target of [
       '/a/@b?secret',
       '/a#secret',
