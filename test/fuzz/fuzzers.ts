@@ -1,7 +1,8 @@
 import { configuration } from './configuration.ts'
+import { exchange } from './exchange.ts'
 import { storeRecords } from './store-records.ts'
 import type { Fuzzer } from './target.ts'
 import { tokenAnswers } from './token-answers.ts'
 
 /** All of them, cheap ones first. */
-export const fuzzers: readonly Fuzzer[] = [configuration, tokenAnswers, storeRecords]
+export const fuzzers: readonly Fuzzer[] = [configuration, tokenAnswers, storeRecords, exchange]
