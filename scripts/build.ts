@@ -27,7 +27,11 @@ const { metafile } = await build({
   // Whole licences are in a file of their own.
   legalComments: 'none',
   chunkNames: 'chunks/[name]-[hash]',
-  define: { 'globalThis.TOKEN_SIDECAR_VERSION': JSON.stringify(version) },
+  define: {
+    'globalThis.TOKEN_SIDECAR_VERSION': JSON.stringify(version),
+    // node-cron names it, for tasks in processes of their own, which nobody has here. An ES module has none.
+    __filename: JSON.stringify('/node-cron'),
+  },
   banner: {
     // CommonJS packages inside an ES module bundle still call require() for Node's own modules.
     js: "import { createRequire as createRequireForBundle } from 'node:module';const require = createRequireForBundle(import.meta.url);",

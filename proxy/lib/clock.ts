@@ -36,6 +36,12 @@ export function afterEvents(run: () => void): void {
   setImmediate(run)
 }
 
+/** Runs `run` again and again. Does not keep the process alive; a beat that was missed is not made up for. */
+export function every(periodMs: number, run: () => void): Cancel {
+  const timer = setInterval(run, periodMs).unref()
+  return () => clearInterval(timer)
+}
+
 /** `Clock.sleep` for any `after`: shared with the clocks that tests make. */
 export function sleepWith(
   after: Clock['after'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import request from 'supertest'
-import { opsApp } from '../../proxy/ops/server.ts'
+import { opsApp } from '../../proxy/ops/app.ts'
 import { credential, emptyCredential, type LoggedEvent, opsDeps, recordingLog } from './deps.ts'
 
 const GET_PATHS = ['/livez', '/startupz', '/readyz', '/status', '/metrics', '/']
