@@ -56,6 +56,7 @@ export class UpstreamPool implements Timed {
       this.#counters.upstreamIdle--
       this.#counters.upstreamActive++
       connection.user = user
+      connection.deadline = Number.POSITIVE_INFINITY
       if (connection.isWritable) return connection
       connection.destroy()
     }
