@@ -32,3 +32,11 @@ export function problemFor(code: ProblemCode, retryAfterS?: number): Problem {
   }
   return { status, reason, headers, body }
 }
+
+/** The answer as it is written; `connection` is the value of that field, null for none. */
+export function problemMessage(problem: Problem, connection: string | null, hasBody: boolean): string {
+  let text = `HTTP/1.1 ${problem.status} ${problem.reason}\r\n`
+  for (const [name, value] of problem.headers) text += `${name}: ${value}\r\n`
+  if (connection !== null) text += `connection: ${connection}\r\n`
+  return hasBody ? `${text}\r\n${problem.body}` : `${text}\r\n`
+}
