@@ -163,7 +163,9 @@ function judge(outcome: Outcome): void {
   const size = plan.body?.length ?? 0
   examples.push(
     `${new Date(startedAt).toISOString()} +${latencyMs.toFixed(0)} ms: ${plan.method} ${plan.path} with ${size} bytes${plan.chunked ? ', chunked' : ''}: ${failure}`,
-    ...sandbox.log.events.filter((mint) => isNear(mint, startedAt, latencyMs)).map((mint) => describe(mint, startedAt)),
+    ...sandbox.log.events
+      .filter((mint) => isNear(mint, startedAt, latencyMs))
+      .map((mint) => describe(mint, startedAt)),
   )
 }
 

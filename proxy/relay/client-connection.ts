@@ -42,7 +42,7 @@ export class ClientConnection implements Timed {
     this.reader = new MessageReader(REQUEST, context.options.maxHeaderBytes)
     this.#head = new RequestHead(context.requestFields)
     this.#exchange = new Exchange(context, this, this.#head)
-    const socket = withSharedReads(accepted, (bytes, length) => this.#onBytes(bytes, length))
+    const socket = withSharedReads(accepted, this.#onBytes.bind(this), context.counters.callers++)
     this.#socket = socket
     this.#outbox = new Outbox(socket)
     this.#ahead = new ReadAhead(socket)
@@ -57,7 +57,7 @@ export class ClientConnection implements Timed {
     this.#deadline = new CallerDeadline(context.ticker)
   }
 
-  /** How long it has kept its place without a call, ms; -1 while there is one. */
+  /** How long it has kept its place without a call, ms; -1: there is one. */
   get waitedMs(): number {
     return this.#state === 'head' ? this.#deadline.waitedMs : -1
   }
@@ -190,7 +190,7 @@ export class ClientConnection implements Timed {
         return
       }
       case 'answer':
-        this.#keep(bytes, 0, length)
+        this.#ahead.keep(bytes, 0, length)
         return
       case 'tunnel':
         this.#exchange.onTunnelBytes(bytes, length)
@@ -203,7 +203,7 @@ export class ClientConnection implements Timed {
     let position = from
     while (position < to && this.#state === 'head') position = this.#readCall(bytes, position, to)
     this.#isAdvancing = false
-    if (position < to) this.#keep(bytes, position, to)
+    if (position < to && this.#state !== 'lingering') this.#ahead.keep(bytes, position, to)
   }
 
   #readCall(bytes: Buffer, from: number, to: number): number {
@@ -243,12 +243,8 @@ export class ClientConnection implements Timed {
 
   #afterBody(bytes: Buffer, from: number, to: number): void {
     if (this.#state === 'body' && this.reader.complete) this.#state = 'answer'
-    if (this.#state === 'answer' && from < to) this.#keep(bytes, from, to)
+    if (this.#state === 'answer' && from < to) this.#ahead.keep(bytes, from, to)
     else if (this.#state === 'head' && from < to) this.#advance(bytes, from, to)
-  }
-
-  #keep(bytes: Buffer, from: number, to: number): void {
-    if (this.#state !== 'lingering') this.#ahead.keep(bytes, from, to)
   }
 
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
@@ -291,6 +287,7 @@ export class ClientConnection implements Timed {
   }
 
   #onClose(): void {
+    this.#context.counters.callers--
     this.#context.ticker.remove(this)
     this.#exchange.abandon()
     this.reader.free()

@@ -1,3 +1,4 @@
+import { answers } from './answers.ts'
 import { configuration } from './configuration.ts'
 import { exchange } from './exchange.ts'
 import { storeRecords } from './store-records.ts'
@@ -5,4 +6,4 @@ import type { Fuzzer } from './target.ts'
 import { tokenAnswers } from './token-answers.ts'
 
 /** All of them, cheap ones first. */
-export const fuzzers: readonly Fuzzer[] = [configuration, tokenAnswers, storeRecords, exchange]
+export const fuzzers: readonly Fuzzer[] = [configuration, tokenAnswers, storeRecords, answers, exchange]

@@ -103,7 +103,9 @@ describe('the last bytes of an answer', () => {
 describe('interim answers without end', () => {
   it('wait for a caller that does not read, instead of being kept for it', async (t) => {
     const limitBytes = 48 * 1024 * 1024
-    const interims = Buffer.from(`HTTP/1.1 103 Early Hints\r\nLink: </${'x'.repeat(8_000)}>\r\n\r\n`.repeat(10))
+    const interims = Buffer.from(
+      `HTTP/1.1 103 Early Hints\r\nLink: </${'x'.repeat(8_000)}>\r\n\r\n`.repeat(10),
+    )
     let written = 0
     const { world, clock } = await start(t, {
       script: async ({ socket }) => {
