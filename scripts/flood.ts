@@ -51,14 +51,14 @@ let turnedAway = 0
 let peakBytes = 0
 
 await makeCall(sidecar.url, echo(0), false)
-const before = { residentBytes: world.residentBytes(), descriptors: world.descriptors() }
+const before = { memoryBytes: world.memoryBytes(), descriptors: world.descriptors() }
 console.log(`seed ${seed}, ${minutes} minutes, ${world.cap === null ? 'without' : 'in'} a control group`)
 
 const load = startLoad({ urls: [sidecar.url], parallel: 8, pauseMs: 20, done: judge })
 const stop = new AbortController()
 const newcomers = Promise.all([1, 2].map(callOnNewConnections))
 const watch = setInterval(() => {
-  peakBytes = Math.max(peakBytes, world.residentBytes())
+  peakBytes = Math.max(peakBytes, world.memoryBytes())
 }, 100)
 const end = performance.now() + minutes * 60_000
 while (performance.now() < end && sidecarLives()) await floodOnce()
@@ -128,7 +128,7 @@ async function rested(): Promise<typeof before | null> {
     return null
   }
   const patience = performance.now() + REST_MS
-  const now = () => ({ residentBytes: world.residentBytes(), descriptors: world.descriptors() })
+  const now = () => ({ memoryBytes: world.memoryBytes(), descriptors: world.descriptors() })
   while (performance.now() < patience && now().descriptors > before.descriptors + DESCRIPTORS_LEFT)
     await sleep(500)
   return now()
@@ -143,10 +143,10 @@ function report(): void {
     ['failures', failed],
     ['turned away while full, then served', turnedAway],
     ['p99', `${latency.quantileMs(0.99).toFixed(0)} ms, longest ${latency.longestMs.toFixed(0)} ms`],
-    ['resident memory before', mb(before.residentBytes)],
-    ['resident memory, peak', `${mb(peakBytes)} of ${mb(LIMIT_BYTES)}`],
+    ['memory before', mb(before.memoryBytes)],
+    ['memory, peak', `${mb(peakBytes)} of ${mb(LIMIT_BYTES)}`],
     ['control group, peak', world.cap === null ? 'none' : mb(world.cap.peakBytes())],
-    ['resident memory after', after === null ? 'gone' : mb(after.residentBytes)],
+    ['memory after', after === null ? 'gone' : mb(after.memoryBytes)],
     ['descriptors before and after', `${before.descriptors}, ${after === null ? 'gone' : after.descriptors}`],
   ]
   for (const [name, value] of rows) console.log(`${name.padEnd(38)} ${value}`)
@@ -156,7 +156,7 @@ function report(): void {
     broken.push(`a normal call took ${latency.longestMs.toFixed(0)} ms`)
   if (peakBytes > LIMIT_BYTES) broken.push('more memory was used than a container of that size has')
   if (after === null) return
-  if (after.residentBytes > MEMORY_LEFT_BYTES) broken.push('memory was not given back')
+  if (after.memoryBytes > MEMORY_LEFT_BYTES) broken.push('memory was not given back')
   if (after.descriptors > before.descriptors + DESCRIPTORS_LEFT)
     broken.push('descriptors were not given back')
 }

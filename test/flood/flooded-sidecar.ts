@@ -23,7 +23,8 @@ export interface FloodedSidecar {
   begin(floods: readonly FloodName[], share?: number): void
   /** How often each flood went through, and what was wrong. */
   end(): Promise<Pick<Ended, 'counts' | 'faults'>>
-  residentBytes(): number
+  /** What a container is charged for and the system cannot take back: without the program's own pages. */
+  memoryBytes(): number
   descriptors(): number
 }
 
@@ -70,9 +71,9 @@ export async function startFloodedSidecar(teardown: Teardown): Promise<FloodedSi
       if (message.kind !== 'ended') throw new Error('the attacker did not end')
       return message
     },
-    residentBytes() {
+    memoryBytes() {
       const status = readFileSync(`/proc/${sidecar.pid}/status`, 'utf8')
-      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+      return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
     },
     descriptors: () => readdirSync(`/proc/${sidecar.pid}/fd`).length,
   }

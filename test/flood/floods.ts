@@ -17,6 +17,7 @@ const post = (path: string, bytes: number) =>
 const MIB = 1024 * 1024
 const BODY = Buffer.alloc(MIB, 'b')
 
+/** Where nobody reads, the system keeps megabytes for each connection: more lanes would wear out the machine instead. */
 export const floods = {
   'slow heads': {
     lanes: 600,
@@ -77,7 +78,7 @@ export const floods = {
     },
   },
   'unread answers': {
-    lanes: 400,
+    lanes: 150,
     async run(attack) {
       const connection = await AttackConnection.open(attack)
       connection.write(get('/endless'))
@@ -105,7 +106,7 @@ export const floods = {
     },
   },
   'bodies to be kept': {
-    lanes: 150,
+    lanes: 100,
     async run(attack) {
       const connection = await AttackConnection.open(attack)
       connection.resume()
@@ -116,11 +117,11 @@ export const floods = {
     },
   },
   'bodies nobody takes': {
-    lanes: 300,
+    lanes: 150,
     async run(attack) {
       const connection = await AttackConnection.open(attack)
       connection.write(post('/deaf', 1024 * MIB))
-      for (let pieces = 0; pieces < 4; pieces++) connection.write(BODY)
+      connection.write(BODY)
       await connection.pause(3_000)
       connection.destroy()
     },

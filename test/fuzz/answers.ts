@@ -163,6 +163,6 @@ export const answers = fuzzer<Input>({
   name: 'answers',
   inputs,
   regressions: [],
-  testRuns: 400,
+  testRuns: 250,
   run,
 })

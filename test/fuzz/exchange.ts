@@ -42,6 +42,6 @@ export const exchange = fuzzer<Script>({
   name: 'exchange',
   inputs: scripts,
   regressions: [],
-  testRuns: 150,
+  testRuns: 100,
   run,
 })

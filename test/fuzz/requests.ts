@@ -21,7 +21,7 @@ export const requests = fuzzer<Input>({
   name: 'requests',
   inputs,
   regressions: [],
-  testRuns: 300,
+  testRuns: 200,
   async run({ text, changes, cuts }) {
     const changed = mutated(text, changes)
     judge(changed, await both(changed, cuts))
