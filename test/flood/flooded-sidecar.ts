@@ -17,6 +17,8 @@ type Ended = Extract<FromAttacker, { kind: 'ended' }>
 /** The built sidecar with a good upstream, a hostile one below `/hostile`, and somebody who floods it. */
 export interface FloodedSidecar {
   readonly sidecar: Sidecar
+  /** The good upstream, to call it without the sidecar. */
+  readonly upstreamUrl: string
   /** Null where none can be made: then only Node's own limit is set. */
   readonly cap: MemoryCap | null
   /** Floods it, with a share of each flood's lanes. */
@@ -62,6 +64,7 @@ export async function startFloodedSidecar(teardown: Teardown): Promise<FloodedSi
   const port = Number(new URL(sidecar.url).port)
   return {
     sidecar,
+    upstreamUrl: sandbox.url,
     cap,
     begin: (floods, share = 1) => void tell({ kind: 'begin', floods, port, share }),
     async end() {
