@@ -1,6 +1,7 @@
 import type { Config, CredentialConfig } from '../config/config.ts'
 import { deadline } from './lib/abort.ts'
 import { formatAddress, type ListenAddress } from './lib/address.ts'
+import type { RecordCall } from './lib/call-line.ts'
 import type { Cancel, Clock } from './lib/clock.ts'
 import { ExitError, ProblemError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
@@ -34,6 +35,8 @@ export interface AppParts {
   readonly readFile: (path: string) => Promise<string>
   readonly runtime: Runtime
   readonly log: Log
+  /** Where the access log goes, if anywhere. */
+  readonly recordCall?: RecordCall
   /** Called when `POST /quit` asks the process to end. */
   readonly quit: () => void
 }
@@ -70,6 +73,7 @@ export async function startApp(parts: AppParts): Promise<App> {
     ...parts,
     startedAt,
     routes: config.routes,
+    allowedHosts: opsHosts(config),
     counters: forwarder.counters,
     lifecycle: { started: () => started, draining: () => draining },
     credentials: () => [...managers.values()].map((manager) => manager.status()),
@@ -161,6 +165,11 @@ function forwarderOptions(config: Config, managers: ReadonlyMap<string, TokenMan
     rejectedStatus: new Set(relay.rejectedStatus),
     accessLog: config.log.accessLog,
   }
+}
+
+/** Who gave the ops address a name asks for it by that name. */
+function opsHosts({ allowedHosts, opsListen }: Config): readonly string[] {
+  return opsListen.kind === 'tcp' ? [...allowedHosts, opsListen.host] : allowedHosts
 }
 
 function schedule(config: Config, managers: readonly TokenManager[], ticker: Ticker): Cancel[] {

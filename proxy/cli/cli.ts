@@ -43,7 +43,7 @@ export async function runCli(edge: Edge): Promise<number> {
     }
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined
     if (command === undefined)
-      throw new ExitError('usage_invalid', `there is no command ${name}; see token-sidecar --help`)
+      throw new ExitError('usage_invalid', `there is no command ${shown(name)}; see token-sidecar --help`)
     if (command.ownHelp !== true && (args.includes('--help') || args.includes('-h'))) {
       edge.out(await helpText())
       return exits.ok
@@ -55,11 +55,20 @@ export async function runCli(edge: Edge): Promise<number> {
       edge.err(`token-sidecar: ${error.message}\n`)
       return exits[error.code]
     }
-    edge.err(
-      `token-sidecar: this is a bug, please report it\n${error instanceof Error ? error.stack : String(error)}\n`,
-    )
+    edge.err(bugReport(error))
     return exits.internal_error
   }
+}
+
+/** What is printed of an error that nobody expected: its stack, and nothing of what else it holds. */
+export function bugReport(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : String(error)
+  return `token-sidecar: this is a bug, please report it\n${stack}\n`
+}
+
+/** What is not like a command's name may be a secret in the wrong place. */
+function shown(name: string): string {
+  return /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
 }
 
 async function helpText(): Promise<string> {

@@ -7,10 +7,11 @@ export interface Edge {
   readonly homeDir: string
   /** Takes variables out of the process's environment once they were read: what dumps it later has nothing to show. */
   readonly forget: (variables: readonly string[]) => void
-  /** Writes as it comes; never throws when the reader is gone. */
-  readonly out: (text: string) => void
-  readonly err: (text: string) => void
-  readonly outIsTerminal: boolean
+  /** Writes as it comes; never throws or waits when the reader is gone or slow. False: the text was dropped. */
+  readonly out: (text: string) => boolean
+  readonly err: (text: string) => boolean
+  /** Standard output is a terminal, and colours are welcome there. */
+  readonly outHasColour: boolean
   /** Aborts at the first SIGTERM or SIGINT. A second one ends the process at once. */
   readonly stopped: AbortSignal
   readonly version: string

@@ -5,7 +5,7 @@ import { startApp } from '../app.ts'
 import { aborted } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { cronTicker } from '../lib/ticker.ts'
-import { createLogger } from '../ops/logger.ts'
+import { createProcessLog } from '../ops/process-log.ts'
 import { configurationOf } from './configuration.ts'
 import type { Edge } from './edge.ts'
 import { readOptions } from './options.ts'
@@ -16,7 +16,13 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
   const { config, warnings } = configurationOf(edge)
   edge.forget(secretVariables(edge.env))
   const { level, format } = config.log
-  const log = createLogger({ level, format, write: edge.out, colour: edge.outIsTerminal })
+  const { log, recordCall, flush } = createProcessLog({
+    level,
+    format,
+    write: edge.out,
+    colour: edge.outHasColour,
+    clock: systemClock,
+  })
   for (const { variable, message } of warnings) log.warn('config_warning', { variable, message })
 
   const quit = new AbortController()
@@ -30,8 +36,10 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
     readFile: (path) => readFile(path, 'utf8'),
     runtime: edge.runtime,
     log,
+    recordCall,
     quit: () => quit.abort(),
   })
   await Promise.race([aborted(edge.stopped), aborted(quit.signal)])
   await app.stop()
+  flush()
 }

@@ -72,6 +72,23 @@ export const problems = {
 /** A code that can appear in a problem answer. */
 export type ProblemCode = keyof typeof problems
 
+/** The `type` of RFC 9457: a name, not an address, since no host of documentation belongs to every copy of the program. */
+export const problemType = (code: string): string => `urn:token-sidecar:problem:${code}`
+
+/** Why a request to the token API brought no token: in `/status` as `last_error`, in the log with `mint_failed`. Stable as well. */
+export const mintErrorCodes = [
+  'mint_unreachable',
+  'mint_secret_rejected',
+  'mint_quota_exhausted',
+  'mint_status',
+  'mint_timeout',
+  'mint_reset',
+  'mint_garbage',
+  'mint_internal',
+] as const
+
+export type MintErrorCode = (typeof mintErrorCodes)[number]
+
 /** A code that ends the process, with its exit code (sysexits.h). */
 export const exits = {
   ok: 0,

@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express'
+import { adviceFor } from '../lib/advice.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { CredentialStatus } from '../token/status.ts'
@@ -74,11 +75,17 @@ export function rotateHandler({ credentials, rotate, log }: AdminDeps): RequestH
     if (result.retryAfterS !== undefined) {
       response.set('retry-after', String(Math.max(1, Math.ceil(result.retryAfterS))))
     }
+    const advice = adviceFor(result.code)
+    const words = advice === null ? '' : ` ${advice.meaning} ${advice.next}`
     sendProblem(response, {
       status: 503,
       code: result.code,
-      detail: `No new token was obtained for credential ${result.credential}.`,
-      members: { credential: result.credential, error_id: result.errorId ?? null },
+      detail: `No new token was obtained for credential ${result.credential}.${words}`,
+      members: {
+        credential: result.credential,
+        error_id: result.errorId ?? null,
+        ...(advice === null ? {} : { causes: advice.causes, help: advice.help }),
+      },
     })
   }
 }

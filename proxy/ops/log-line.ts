@@ -10,23 +10,25 @@ export interface LogEvent {
   readonly level: LogLevel
   readonly event: string
   readonly fields: LogFields
+  /** Where it is written what to do about it. */
+  readonly help?: string | undefined
 }
 
 /** Names that belong to the line itself; a field of the same name gets an underscore. */
-const OWN_NAMES = new Set(['time', 'level', 'event'])
+const OWN_NAMES = new Set(['time', 'level', 'event', 'help'])
 
 /** `{"time":"2030-01-01T00:00:00.000Z","level":"info","event":"token_minted","generation":7}`, without a line end. */
-export function jsonLine({ time, level, event, fields }: LogEvent, stacks: boolean): string {
+export function jsonLine({ time, level, event, fields, help }: LogEvent, stacks: boolean): string {
   const printed = Object.entries(printableFields(fields, stacks)).map(([name, value]) => [
     OWN_NAMES.has(name) ? `${name}_` : name,
     value,
   ])
-  return JSON.stringify({ time: instant(time), level, event, ...Object.fromEntries(printed) })
+  return JSON.stringify({ time: instant(time), level, event, ...Object.fromEntries(printed), help })
 }
 
 /** `00:00:00.000 INFO  token_minted              generation=7`, for people; the time is UTC. Without a line end. */
 export function prettyLine(
-  { time, level, event, fields }: LogEvent,
+  { time, level, event, fields, help }: LogEvent,
   stacks: boolean,
   colour: boolean,
 ): string {
@@ -38,6 +40,7 @@ export function prettyLine(
     pairs.push(`${paint(DIM, `${plain(name)}=`)}${plain(shown)}`)
     for (const line of stack) stackLines.push(`\n    ${paint(DIM, escaped(line.trim()))}`)
   }
+  if (help !== undefined) pairs.push(paint(DIM, `help=${help}`))
   const head = [
     paint(DIM, instant(time).slice('2030-01-01T'.length, -1)),
     paint(COLOURS[level], level.toUpperCase().padEnd(5)),

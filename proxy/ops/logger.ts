@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { createLogger as createWinston, format, transports } from 'winston'
+import { adviceFor } from '../lib/advice.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log, LogFields } from '../lib/log.ts'
 import { jsonLine, type LogEvent, type LogLevel, prettyLine } from './log-line.ts'
@@ -40,7 +41,8 @@ export function createLogger(options: LoggerOptions): Log {
     if (LEVELS[level] > LEVELS[options.level]) return () => {}
     return (event: string, fields: LogFields = {}): void => {
       try {
-        const occurrence: LogEvent = { time: now(), level, event, fields }
+        const help = level === 'warn' || level === 'error' ? helpWith(event, fields) : undefined
+        const occurrence: LogEvent = { time: now(), level, event, fields, help }
         winston.log({ level, message: event, occurrence })
       } catch {
         // A log line is never worth the call that wanted to write it.
@@ -50,7 +52,24 @@ export function createLogger(options: LoggerOptions): Log {
   return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
 }
 
-function lineOf(occurrence: LogEvent, options: LoggerOptions): string {
+/** A line as the log would have it, line end included. */
+export function eventLine(occurrence: LogEvent, options: LineOptions): string {
+  return `${lineOf({ ...occurrence, help: helpWith(occurrence.event, occurrence.fields) }, options)}\n`
+}
+
+/** A code says more than the event it came with. */
+function helpWith(event: string, fields: LogFields): string | undefined {
+  try {
+    const { code } = fields
+    return ((typeof code === 'string' ? adviceFor(code) : null) ?? adviceFor(event))?.help
+  } catch {
+    return undefined
+  }
+}
+
+type LineOptions = Pick<LoggerOptions, 'level' | 'format' | 'colour'>
+
+function lineOf(occurrence: LogEvent, options: LineOptions): string {
   const stacks = options.level === 'debug'
   return options.format === 'json'
     ? jsonLine(occurrence, stacks)

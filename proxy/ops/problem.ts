@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Response } from 'express'
+import { problems, problemType } from '../lib/errors.ts'
 
 /** An answer of RFC 9457 in the form the relay's own answers have: `code` is for programs, `detail` for people. */
 export interface OpsProblem {
@@ -11,9 +12,12 @@ export interface OpsProblem {
   readonly members?: Readonly<Record<string, string | readonly string[] | null>>
 }
 
-/** Answers with a problem; without a type member it reads as `about:blank`, so the title is the status phrase. */
+/** Answers with a problem. The title is the code's own, or the status phrase for codes that only the ops address has. */
 export function sendProblem(response: Response, { status, code, detail, members }: OpsProblem): void {
-  const body = JSON.stringify({ title: STATUS_CODES[status] ?? '', status, detail, code, ...members })
+  const title = Object.hasOwn(problems, code)
+    ? problems[code as keyof typeof problems].title
+    : (STATUS_CODES[status] ?? '')
+  const body = JSON.stringify({ type: problemType(code), title, status, detail, code, ...members })
   response.status(status).setHeader('content-type', 'application/problem+json')
   // As bytes: Express adds a charset to text, and JSON has none (RFC 8259, section 11).
   response.send(Buffer.from(body))

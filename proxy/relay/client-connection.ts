@@ -95,12 +95,13 @@ export class ClientConnection implements Timed {
 
   /** Writes an answer of our own and returns its status. */
   writeProblem(code: ProblemCode, retryAfterS: number | undefined, keepsOpen: boolean): number {
-    const problem = problemFor(code, retryAfterS)
+    // The head is still the last call's when this one's could not be read.
+    const head = this.reader.headComplete ? this.#head : null
+    const problem = problemFor(code, retryAfterS, head === null ? null : head.requestId)
     this.#context.counters.problem(code)
-    const isOpen = keepsOpen && this.mayStayOpen
-    const connection = isOpen ? (this.#head.http10 ? 'keep-alive' : null) : 'close'
-    const hasBody = !(this.reader.headComplete && this.#head.method === 'HEAD')
-    this.#outbox.write(problemMessage(problem, connection, hasBody))
+    const stays = keepsOpen && this.mayStayOpen
+    const connection = !stays ? 'close' : this.#head.http10 ? 'keep-alive' : null
+    this.#outbox.write(problemMessage(problem, connection, head?.method !== 'HEAD'))
     return problem.status
   }
 

@@ -1,6 +1,7 @@
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
 import { Answer } from './answer.ts'
+import { callFields } from './call-log.ts'
 import { CallRecord } from './call-record.ts'
 import { CarriedToken } from './carried-token.ts'
 import type { ClientConnection } from './client-connection.ts'
@@ -358,9 +359,8 @@ export class Exchange implements Dispatched {
       this.#phase === 'awaiting' &&
       wasSilent &&
       !this.#hasAnswer &&
-      upstream.isUsed &&
       !this.#hasRetried &&
-      this.#dispatch.isRepeatable
+      this.#dispatch.mayGoAgain(upstream)
     ) {
       this.#hasRetried = true
       this.#upload.halt()
@@ -402,7 +402,7 @@ export class Exchange implements Dispatched {
   #failWith(error: unknown): void {
     if (error instanceof ProblemError) this.#fail(error.code, error.retryAfterS)
     else {
-      this.#context.log.error('call_failed', { error })
+      this.#context.log.error('call_failed', { ...callFields(this.#head), error })
       this.#fail('internal_error')
     }
   }

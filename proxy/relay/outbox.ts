@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { afterEvents } from '../lib/clock.ts'
+import { returnOf } from './lent-memory.ts'
 import type { Piece } from './piece.ts'
 
 /** Texts up to here are joined, so that they leave in one system call. */
@@ -24,6 +25,8 @@ function flushAll(): void {
 export class Outbox {
   readonly #socket: Socket
   #text = ''
+  /** Something was given to the system since this was last set to false. */
+  hasWritten = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -54,7 +57,9 @@ export class Outbox {
       }
     }
     this.flush()
-    return this.#socket.write(piece, 'latin1')
+    this.hasWritten = true
+    if (typeof piece === 'string') return this.#socket.write(piece, 'latin1')
+    return this.#socket.write(piece, returnOf(piece))
   }
 
   /** Half-closes after what was written. */
@@ -73,6 +78,7 @@ export class Outbox {
     const text = this.#text
     if (text === '') return
     this.#text = ''
+    this.hasWritten = true
     this.#socket.write(text, 'latin1')
   }
 }

@@ -5,9 +5,9 @@ import type { Admission } from './admission.ts'
 import type { TrafficCounters } from './counters.ts'
 import type { Destination } from './destination.ts'
 import type { ForwarderOptions, Route } from './forwarder.ts'
-import { pathOf } from './path.ts'
 import type { ReplayMemory } from './replay-buffer.ts'
-import type { RequestFields, RequestHead } from './request-head.ts'
+import type { RequestFields } from './request-fields.ts'
+import type { RequestHead } from './request-head.ts'
 import type { Ticker } from './timeouts.ts'
 
 /** What all connections of one relay share. */
@@ -34,22 +34,4 @@ export interface RelayContext {
     code: ProblemCode | null,
     wasReplayed: boolean,
   ): void
-}
-
-/** The access log: nothing, the calls that failed (a problem, or a 5xx of the upstream), or all. Never a query or a field. */
-export function callRecorder(options: ForwarderOptions, log: Log): RelayContext['recordCall'] {
-  if (options.accessLog === 'off') return () => {}
-  const logsAll = options.accessLog === 'all'
-  return (head, route, status, durationMs, code, replayed) => {
-    if (!logsAll && code === null && status < 500) return
-    log.info('call', {
-      method: head === null ? null : head.method,
-      route,
-      path: head === null ? null : pathOf(head.target),
-      status,
-      duration_ms: Math.round(durationMs * 1000) / 1000,
-      code,
-      replayed,
-    })
-  }
 }

@@ -1,6 +1,8 @@
+import type { RecordCall } from '../lib/call-line.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createAdmission } from './admission.ts'
+import { callRecorder } from './call-log.ts'
 import { Callers } from './callers.ts'
 import { ClientConnection } from './client-connection.ts'
 import { TrafficCounters } from './counters.ts'
@@ -8,14 +10,21 @@ import { Destination } from './destination.ts'
 import type { Forwarder, ForwarderOptions, Route } from './forwarder.ts'
 import { Listener } from './listener.ts'
 import { verifyLlhttp } from './llhttp-check.ts'
-import { callRecorder, type RelayContext } from './relay-context.ts'
+import type { RelayContext } from './relay-context.ts'
 import { ReplayMemory } from './replay-buffer.ts'
-import { requestFields } from './request-head.ts'
+import { requestFields } from './request-fields.ts'
 import { Ticker } from './timeouts.ts'
 import { UpstreamPool } from './upstream-pool.ts'
 
+export interface RelayDeps {
+  readonly clock: Clock
+  readonly log: Log
+  /** Where the access log goes, if anywhere. */
+  readonly recordCall?: RecordCall
+}
+
 /** The relay: heads are rewritten, bodies pass through, and llhttp decides which bytes are what. */
-export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log: Log }): Forwarder {
+export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forwarder {
   verifyLlhttp()
   const { clock, log } = deps
   const counters = new TrafficCounters(options.routes.map((route) => route.name))
@@ -29,14 +38,14 @@ export function createRelay(options: ForwarderOptions, deps: { clock: Clock; log
     ticker,
     admission: createAdmission(options),
     destinations: new Map(options.routes.map((route) => [route, destinationOf(route)])),
-    requestFields: requestFields([
-      ...options.forbiddenHeaders,
-      ...options.routes.map((route) => route.tokenHeader),
-    ]),
+    requestFields: requestFields(
+      [...options.forbiddenHeaders, ...options.routes.map((route) => route.tokenHeader)],
+      options.routes.some((route) => route.allow !== null),
+    ),
     replayMemory: new ReplayMemory(options.replayMemoryLimitBytes),
     isDraining: false,
     onIdle: null,
-    recordCall: callRecorder(options, log),
+    recordCall: callRecorder(options, deps.recordCall),
   }
   const callers = new Callers(options.maxConnections, ticker, log)
   let onEmpty: (() => void) | null = null

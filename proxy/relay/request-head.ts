@@ -1,59 +1,31 @@
 import { ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
-import { CALLER_KEY_HEADER, type CallHead } from './admission.ts'
-import { FieldTable, listMembers, trimmed } from './field-table.ts'
+import type { CallHead } from './admission.ts'
+import { type CallIds, requestIdIn, traceIdIn } from './call-ids.ts'
+import { listMembers, trimmed } from './field-table.ts'
 import type { Route } from './forwarder.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
 import { latin1 } from './piece.ts'
-
-const HOST = 1
-const CONNECTION = 2
-const HOP_BY_HOP = 3
-const UPGRADE = 4
-const EXPECT = 5
-const TRANSFER_ENCODING = 6
-const CONTENT_LENGTH = 7
-const ORIGIN = 8
-const SEC_FETCH_SITE = 9
-const CALLER_KEY = 10
-const FORBIDDEN = 11
-
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11
-
-export type RequestFields = FieldTable<Kind>
-
-/** The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. */
-export function requestFields(forbidden: readonly string[]): RequestFields {
-  return new FieldTable<Kind>(
-    [
-      ['host', HOST],
-      ['connection', CONNECTION],
-      ['keep-alive', HOP_BY_HOP],
-      ['proxy-connection', HOP_BY_HOP],
-      ['proxy-authorization', HOP_BY_HOP],
-      ['proxy-authenticate', HOP_BY_HOP],
-      // Request trailers are not passed on, so neither is their announcement.
-      ['trailer', HOP_BY_HOP],
-      ['upgrade', UPGRADE],
-      // What it asks for, trailers, may arrive without it.
-      ['te', HOP_BY_HOP],
-      ['expect', EXPECT],
-      ['transfer-encoding', TRANSFER_ENCODING],
-      ['content-length', CONTENT_LENGTH],
-      ['origin', ORIGIN],
-      ['sec-fetch-site', SEC_FETCH_SITE],
-      [CALLER_KEY_HEADER, CALLER_KEY],
-    ],
-    forbidden,
-    FORBIDDEN,
-  )
-}
+import {
+  CALLER_KEY,
+  CONNECTION,
+  CONTENT_LENGTH,
+  EXPECT,
+  HOST,
+  type Kind,
+  ORIGIN,
+  OVERRIDE,
+  type RequestFields,
+  SEC_FETCH_SITE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './request-fields.ts'
 
 /**
  * One call's head as received, and what of it goes on. Every field that could change who is speaking or where the message
  * ends is taken out here; Host and the token are put in by `forwardedHead` afterwards, so nothing can take those out.
  */
-export class RequestHead implements CallHead {
+export class RequestHead implements CallHead, CallIds {
   method = ''
   target = ''
   host: string | null = null
@@ -61,6 +33,7 @@ export class RequestHead implements CallHead {
   origin: string | null = null
   secFetchSite: string | null = null
   callerKey: string | null = null
+  overrides = false
   http10 = false
   /** The caller would read another answer on this connection. */
   keepAlive = false
@@ -83,6 +56,15 @@ export class RequestHead implements CallHead {
 
   constructor(fields: RequestFields) {
     this.#fields = fields
+  }
+
+  /** Looked for when it is asked for: few calls are logged or answered here. */
+  get requestId(): string | null {
+    return requestIdIn(this.#passing)
+  }
+
+  get traceId(): string | null {
+    return traceIdIn(this.#passing)
   }
 
   /** Takes the head over from the reader. False: it is not a request that may be forwarded (400). */
@@ -114,6 +96,7 @@ export class RequestHead implements CallHead {
     this.origin = null
     this.secFetchSite = null
     this.callerKey = null
+    this.overrides = false
     this.expectsContinue = false
     this.#asksUpgrade = false
     this.#transferEncodings = 0
@@ -175,6 +158,9 @@ export class RequestHead implements CallHead {
       case CALLER_KEY:
         this.callerKey = joined(this.callerKey, value)
         return false
+      case OVERRIDE:
+        this.overrides = true
+        return true
       default:
         return false
     }

@@ -1,5 +1,6 @@
 import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import type { MintErrorCode } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
 import { type TlsFiles, tlsOptions } from '../lib/tls.ts'
@@ -29,10 +30,13 @@ export class ClearMinter implements TokenMinter {
     this.#parts = parts
   }
 
+  warm(): void {
+    // What fails here fails in `mint`, where it is told.
+    loadClient().catch(() => {})
+  }
+
   async mint(signal: AbortSignal): Promise<MintOutcome> {
-    // Loaded at the first mint: a sidecar that starts with a stored token is ready sooner without it.
-    // The default export, since a bundler cannot tell the names that a CommonJS package exports.
-    const { Client } = (await import('undici')).default
+    const { Client } = await loadClient()
     const { tokenUrl, tls, clock } = this.#parts
     // A connection of its own for each mint: what fails before `connect` was never sent, what fails after it may have
     // taken effect, and a pool that repeats a GET on a fresh socket by itself cannot exist.
@@ -79,7 +83,7 @@ export class ClearMinter implements TokenMinter {
     const body = await readBounded(answer.body)
     if (status === 200) return this.#minted(body, answer.headers['date'], sentAt)
     const errorId = readErrorId(body)
-    const error = (code: string): MintFailure => ({
+    const error = (code: MintErrorCode): MintFailure => ({
       code,
       status,
       ...(errorId === undefined ? {} : { errorId }),
@@ -106,6 +110,14 @@ export class ClearMinter implements TokenMinter {
     const validTill = answer.validTill === null ? null : answer.validTill - clockOffsetMs
     return { kind: 'minted', token: { value: answer.value, validTill, mintedAt }, clockOffsetMs }
   }
+}
+
+/**
+ * At the first mint: a sidecar that starts with a stored token is ready sooner without it. The default export, since a bundler
+ * cannot tell the names that a CommonJS package exports.
+ */
+async function loadClient() {
+  return (await import('undici')).default
 }
 
 /** How far the token API's clock is ahead of ours, ms; 0 when it cannot be told from the second `Date` was rounded to. */

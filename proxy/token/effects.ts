@@ -72,6 +72,7 @@ export class Effects {
         this.#ask('read', async (signal) => ({ kind: 'read', state: await store.read(signal) }))
         break
       case 'acquire':
+        this.#secret.minter.warm?.()
         this.#ask('acquire', async (signal) => {
           const lease = await store.acquire(leaseMs, signal)
           if (signal.aborted) {
@@ -171,9 +172,19 @@ export class Effects {
           if (isPast()) return
           record.storeFailed()
           log.debug('store_failed', { credential: name, store: this.storeKind, during, error })
-          emit({ kind: 'store_failed', during })
+          emit({ kind: 'store_failed', during, cause: causeOf(error) })
         },
       )
       .finally(bound.clear)
   }
+}
+
+/**
+ * Why, in a word that is safe to log: the code of the system or the store, else the kind of error. Never the message: it may hold the
+ * address of the store, and a password in it.
+ */
+function causeOf(error: unknown): string {
+  const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown }
+  // Numbers are those of DOMException, whose name says more.
+  return typeof code === 'string' ? code : String(name)
 }

@@ -118,7 +118,7 @@ function react(
       return known.offerAt === null ? known : { ...known, offerAt: at.mono + OFFER_RETRY_MS }
     }
     case 'store_failed':
-      return storeFailed(state, event.during, at, actions)
+      return storeFailed(state, event, at, actions)
   }
 }
 
@@ -216,6 +216,8 @@ function send(
   const timeoutMs = policy.mintTimeoutMs - elapsedMs(asked, at)
   if (timeoutMs < policy.mintTimeoutMs / 2) {
     actions.push({ do: 'release' })
+    const fields = { store_ms: Math.round(elapsedMs(asked, at)) }
+    actions.push({ do: 'tell', level: 'warn', event: 'mint_put_off', fields })
     const failures = state.failures + 1
     const storeRetryAt = at.mono + backoffMs(failures, 1_000, 60_000, at.random)
     return { ...state, phase: { kind: 'idle' }, failures, storeRetryAt }
@@ -226,7 +228,7 @@ function send(
 
 function storeFailed(
   state: TokenState,
-  during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer',
+  { during, cause }: Extract<TokenEvent, { kind: 'store_failed' }>,
   at: Instant,
   actions: Action[],
 ): TokenState {
@@ -234,7 +236,7 @@ function storeFailed(
   const retryAt = at.mono + backoffMs(failures, 250, 5_000, at.random)
   const failed: TokenState = { ...state, storeHealthy: false, storeFailures: failures, storeRetryAt: retryAt }
   if (state.storeHealthy)
-    actions.push({ do: 'tell', level: 'warn', event: 'store_unreachable', fields: { during } })
+    actions.push({ do: 'tell', level: 'warn', event: 'store_unreachable', fields: { during, cause } })
   // The token is in use whether or not it could be stored (rule 9): the earlier one is revoked either way.
   if (during === 'offer') return { ...failed, offering: false, offerAt: retryAt }
   if (during === 'publish') return { ...failed, offerAt: retryAt, phase: { kind: 'idle' } }

@@ -1,3 +1,4 @@
+import type { MintErrorCode } from '../lib/errors.ts'
 import type { Secret } from '../lib/secret.ts'
 
 /** A token as the token API gave it; the manager adds the generation. */
@@ -26,8 +27,7 @@ export type MintOutcome =
 
 /** What may be told of a failed mint: never the answer's body. */
 export interface MintFailure {
-  /** Stable: `mint_secret_rejected`, `mint_quota_exhausted`, `mint_unreachable`, `mint_timeout`, `mint_reset`, `mint_status`, `mint_garbage`. */
-  readonly code: string
+  readonly code: MintErrorCode
   readonly status?: number
   /** The token API's own error id, which its support asks for. */
   readonly errorId?: string
@@ -37,6 +37,8 @@ export interface MintFailure {
 
 /** Asks the token API for a token. */
 export interface TokenMinter {
+  /** A request is about to be sent: whatever can be got ready before it, so that its deadline and the callers' wait are not spent on it. */
+  warm?(): void
   /**
    * Sends exactly one request, never repeated by anything below: a mint is not idempotent. Always resolves; a deadline or
    * an abort of `signal` after the request was written is an `unknown` outcome.

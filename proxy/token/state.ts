@@ -151,7 +151,12 @@ export type TokenEvent =
   | { readonly kind: 'mint_ended'; readonly outcome: MintOutcome }
   | { readonly kind: 'published'; readonly accepted: boolean }
   | { readonly kind: 'offered'; readonly state: StoredState }
-  | { readonly kind: 'store_failed'; readonly during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer' }
+  | {
+      readonly kind: 'store_failed'
+      readonly during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer'
+      /** Code or name of the error, such as `EACCES`, for the log. */
+      readonly cause?: string
+    }
 
 /** What the shell is told to do; each store or mint action ends in exactly one event. */
 export type Action =

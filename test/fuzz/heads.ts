@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { REQUEST, RESPONSE } from '../../proxy/relay/llhttp.ts'
 import { MessageReader } from '../../proxy/relay/message-reader.ts'
-import { CredentialLine, RequestHead, requestFields } from '../../proxy/relay/request-head.ts'
+import { requestFields } from '../../proxy/relay/request-fields.ts'
+import { CredentialLine, RequestHead } from '../../proxy/relay/request-head.ts'
 import { ResponseHead } from '../../proxy/relay/response-head.ts'
 import { plainRoute, SECRET_HEADER, TOKEN, TOKEN_HEADER } from '../relay/contract/world.ts'
 import { fc } from '../support/fast-check.ts'
@@ -122,7 +123,7 @@ const route = plainRoute(
   { url: new URL('http://upstream.test') } as RawUpstream,
   new ScriptedTokens(heldToken(TOKEN)),
 )
-const fields = requestFields(OWN)
+const fields = requestFields(OWN, false)
 const credential = new CredentialLine(route)
 
 function requestText(reader: MessageReader): string | null {

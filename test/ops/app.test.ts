@@ -78,6 +78,7 @@ describe('ops address', () => {
       const { headers } = await request(app).get(path)
       assert.equal(headers['cache-control'], 'no-store', path)
       assert.equal(headers['x-content-type-options'], 'nosniff', path)
+      assert.equal(headers['cross-origin-resource-policy'], 'same-origin', path)
       assert.match(
         headers['content-security-policy'] ?? '',
         /^default-src 'none'.*frame-ancestors 'none'/,

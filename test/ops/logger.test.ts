@@ -182,6 +182,26 @@ describe('errors in a log', () => {
   })
 })
 
+describe('help', () => {
+  const helpOf = (level: 'info' | 'warn' | 'error', event: string, fields: LogFields) => {
+    const { log, lines } = recording()
+    log[level](event, fields)
+    return JSON.parse(lines[0]!).help
+  }
+
+  it('names the section of the code, else of the event, on warnings and errors', () => {
+    assert.equal(helpOf('warn', 'mint_failed', { code: 'mint_reset' }), 'docs/operations.md#mint_reset')
+    assert.equal(helpOf('error', 'call_failed', { code: 'E1' }), 'docs/operations.md#call_failed')
+    assert.equal(helpOf('warn', 'foreign_mint', {}), 'docs/operations.md#foreign_mint')
+  })
+
+  it('is left out where there is none, and cannot be forged by a field', () => {
+    assert.equal(helpOf('info', 'foreign_mint', {}), undefined)
+    assert.equal(helpOf('warn', 'no_such_event', {}), undefined)
+    assert.deepEqual(logged({ help: 'elsewhere' }), { help_: 'elsewhere' })
+  })
+})
+
 describe('a log call', () => {
   it('never throws, whatever the fields hold', () => {
     const revoked = Proxy.revocable({}, {})
@@ -323,7 +343,7 @@ describe('pretty log lines', () => {
     assert.ok(lines[0]!.includes('\u001b[31mERROR'))
     assert.equal(
       lines[0]!.replace(colours, ''),
-      '00:00:00.000 ERROR mint_failed              code=mint_timeout\n',
+      '00:00:00.000 ERROR mint_failed              code=mint_timeout help=docs/operations.md#mint_timeout\n',
     )
   })
 })

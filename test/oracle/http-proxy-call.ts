@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RecordCall } from '../../proxy/lib/call-line.ts'
 import type { Clock } from '../../proxy/lib/clock.ts'
 import { type ProblemCode, ProblemError } from '../../proxy/lib/errors.ts'
 import type { Log } from '../../proxy/lib/log.ts'
@@ -8,6 +9,7 @@ import {
   CALLER_KEY_HEADER,
   type CallHead,
 } from '../../proxy/relay/admission.ts'
+import { requestIdIn, traceIdIn } from '../../proxy/relay/call-ids.ts'
 import type { TrafficCounters } from '../../proxy/relay/counters.ts'
 import type { ForwarderOptions, Route } from '../../proxy/relay/forwarder.ts'
 import { pathOf } from '../../proxy/relay/path.ts'
@@ -30,6 +32,7 @@ export interface CallContext {
   readonly counters: TrafficCounters
   readonly clock: Clock
   readonly log: Log
+  readonly recordCall: RecordCall
   isDraining(): boolean
 }
 
@@ -189,7 +192,11 @@ export class Call {
       this.#cut()
       return
     }
-    const { status, reason, headers, body } = problemFor(problem.code, problem.retryAfterS)
+    const { status, reason, headers, body } = problemFor(
+      problem.code,
+      problem.retryAfterS,
+      requestIdIn(fieldLines(this.request)),
+    )
     this.#status = status
     const isLast = this.#context.isDraining() || this.#isBroken
     this.#response.writeHead(status, reason, [...headers.flat(), ...(isLast ? ['connection', 'close'] : [])])
@@ -240,16 +247,24 @@ export class Call {
   }
 
   #logCall(durationMs: number): void {
-    this.#context.log.info('call', {
-      method: this.request.method,
+    if (this.#status === null) return
+    const lines = fieldLines(this.request)
+    this.#context.recordCall({
+      method: this.request.method ?? '',
       route: this.#route?.name ?? null,
       path: pathOf(this.request.url ?? ''),
       status: this.#status,
-      duration_ms: Math.round(durationMs * 1000) / 1000,
+      durationMs,
       code: this.#code,
       replayed: this.#sending.replayed,
+      requestId: requestIdIn(lines),
+      traceId: traceIdIn(lines),
     })
   }
+}
+
+function fieldLines({ rawHeaders }: IncomingMessage): string {
+  return rawHeaders.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('')
 }
 
 /** What admission judges, from a request as Node's parser gives it. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { bind } from '../../proxy/lib/bind.ts'
+import type { RecordCall } from '../../proxy/lib/call-line.ts'
 import type { Clock } from '../../proxy/lib/clock.ts'
 import type { ProblemCode } from '../../proxy/lib/errors.ts'
 import type { Log } from '../../proxy/lib/log.ts'
@@ -27,9 +28,9 @@ const HEAD_TIMEOUT_MS = 30_000
  */
 export function createHttpProxyForwarder(
   options: ForwarderOptions,
-  deps: { readonly clock: Clock; readonly log: Log },
+  deps: { readonly clock: Clock; readonly log: Log; readonly recordCall: RecordCall },
 ): Forwarder {
-  const { clock, log } = deps
+  const { clock, log, recordCall } = deps
   const counters = new TrafficCounters(options.routes.map((route) => route.name))
   const connections = createUpstreamConnections(options.upstreamTls, counters)
   let draining = false
@@ -42,6 +43,7 @@ export function createHttpProxyForwarder(
     counters,
     clock,
     log,
+    recordCall,
     isDraining: () => draining,
   }
   const callers = new Set<Socket>()
@@ -148,14 +150,16 @@ export function createHttpProxyForwarder(
     counters.problem(code)
     const { status, reason, headers, body } = problemFor(code)
     if (options.accessLog !== 'off') {
-      log.info('call', {
+      recordCall({
         method: null,
         route: null,
         path: null,
         status,
-        duration_ms: 0,
+        durationMs: 0,
         code,
         replayed: false,
+        requestId: null,
+        traceId: null,
       })
     }
     const lines = [...headers, ['connection', 'close']].map(([name, value]) => `${name}: ${value}`)

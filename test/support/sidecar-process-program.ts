@@ -20,6 +20,8 @@ export interface Program {
   stdout(): string
   stderr(): string
   signal(name: NodeJS.Signals): void
+  /** Stops reading its standard output, so that soon the pipe is full; or reads on. */
+  readOutput(goesOn: boolean): void
 }
 
 export interface ProgramResult {
@@ -73,7 +75,14 @@ export function startProgram(
   })
   const stdout = collect(child.stdout, onLine)
   const stderr = collect(child.stderr, () => {})
-  return { pid: child.pid ?? 0, ended, stdout, stderr, signal: (name) => void child.kill(name) }
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    stdout,
+    stderr,
+    signal: (name) => void child.kill(name),
+    readOutput: (goesOn) => void (goesOn ? child.stdout.resume() : child.stdout.pause()),
+  }
 }
 
 /** Runs the program to its end; kills it, and rejects, when that has not come in 30 s. */

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { ProblemError } from '../../../proxy/lib/errors.ts'
 import { RawClient } from '../../support/raw-client.ts'
 import { answer, answerOk } from '../../support/raw-upstream.ts'
 import { assertProblem, eventually, type Suite, within } from './world.ts'
@@ -166,7 +167,7 @@ export function listenerCases({ check, start, startOn }: Suite): void {
     await eventually(() => assert.equal(all.log.length, 1))
     const { event, fields } = all.log[0] ?? { event: '', fields: {} }
     assert.equal(event, 'call')
-    const { duration_ms: durationMs, ...rest } = fields
+    const { durationMs, ...rest } = fields
     assert.equal(typeof durationMs, 'number')
     assert.deepEqual(rest, {
       method: 'GET',
@@ -175,6 +176,8 @@ export function listenerCases({ check, start, startOn }: Suite): void {
       status: 200,
       code: null,
       replayed: false,
+      requestId: null,
+      traceId: null,
     })
 
     const errors = await start(t, {
@@ -195,4 +198,64 @@ export function listenerCases({ check, start, startOn }: Suite): void {
     await off.call('GET', '/..')
     assert.deepEqual(off.log, [])
   })
+
+  check('call-ids', 'trace and request id pass, are logged, and come back in own answers', async (t) => {
+    const [requestId, traceId] = ['a3f1c2e0-1b2c/7', '0af7651916cd43dd8448eb211c80319c']
+    const ids = [`X-Request-ID: ${requestId}`, `Traceparent: 00-${traceId}-b7ad6b7169203331-01`]
+    const world = await start(t, { options: { accessLog: 'all' } })
+    const passed = await world.call('GET', '/', ids)
+    assert.equal(passed.fields.get('x-request-id'), null)
+    const received = world.upstream.requests[0]?.fields
+    assert.equal(received?.get('x-request-id'), requestId)
+    assert.match(received?.get('traceparent') ?? '', new RegExp(traceId))
+    const declined = await world.call('GET', '/integration/v1/authz/token', ids)
+    assertProblem(declined, 'request_forbidden')
+    assert.equal(declined.fields.get('x-request-id'), requestId)
+    const failing = await start(t, {
+      options: { accessLog: 'errors' },
+      tokens: {
+        peek: () => null,
+        current: async () => Promise.reject(new ProblemError('token_unavailable')),
+      },
+    })
+    const failed = await failing.call('GET', '/', ids)
+    assert.equal(failed.fields.get('x-request-id'), requestId)
+    await eventually(() => assert.equal(world.log.length + failing.log.length, 3))
+    for (const { fields } of [...world.log, ...failing.log]) {
+      assert.equal(fields['requestId'], requestId)
+      assert.equal(fields['traceId'], traceId)
+    }
+  })
+
+  check('call-ids-hostile', 'ids that could be more than ids are neither logged nor echoed', async (t) => {
+    const world = await start(t, { options: { accessLog: 'all' } })
+    const hostile = ['a\u001b[2J', 'two words', '"\u00e9"', 'x'.repeat(129), '']
+    for (const id of hostile) {
+      const answer = await world.call('GET', '/integration/v1/authz/token', [`x-request-id: ${id}`])
+      assert.equal(answer.fields.get('x-request-id'), null, id)
+    }
+    for (const parent of [
+      '00-xyz',
+      `00-${'0'.repeat(32)}-b7ad6b7169203331-01`,
+      `ff-${'a'.repeat(32)}-b7ad6b7169203331-01`,
+    ])
+      await world.call('GET', '/', [`traceparent: ${parent}`])
+    await eventually(() => assert.equal(world.log.length, hostile.length + 3))
+    for (const { fields } of world.log)
+      assert.deepEqual([fields['requestId'], fields['traceId']], [null, null])
+  })
+
+  check(
+    'call-ids-next',
+    'the id of one call is not in the answer to the next on its connection',
+    async (t) => {
+      const world = await start(t)
+      const client = await world.client()
+      await client.call(world.message('GET', '/', ['x-request-id: first']))
+      client.write('NONSENSE\r\n\r\n')
+      const answer = await client.answer()
+      assertProblem(answer, 'request_invalid')
+      assert.equal(answer.fields.get('x-request-id'), null)
+    },
+  )
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ListenAddress } from '../../../proxy/lib/address.ts'
+import type { RecordCall } from '../../../proxy/lib/call-line.ts'
 import { systemClock } from '../../../proxy/lib/clock.ts'
 import { type ProblemCode, problems } from '../../../proxy/lib/errors.ts'
 import { type Log, type LogFields, silentLog } from '../../../proxy/lib/log.ts'
@@ -12,7 +13,7 @@ import { heldToken, ScriptedTokens, type TokenScript } from '../../support/token
 
 export type CreateForwarder = (
   options: ForwarderOptions,
-  deps: { clock: typeof systemClock; log: Log },
+  deps: { clock: typeof systemClock; log: Log; recordCall: RecordCall },
 ) => Forwarder
 
 /** What a case is defined with. */
@@ -61,7 +62,10 @@ export function starterOn(create: CreateForwarder): Suite['startOn'] {
     const upstream = await new RawUpstream().listen()
     t.after(() => upstream.close())
     const route = plainRoute(upstream, new ScriptedTokens(heldToken(TOKEN)))
-    const forwarder = create({ ...plainOptions(route), listen }, { clock: systemClock, log: silentLog })
+    const forwarder = create(
+      { ...plainOptions(route), listen },
+      { clock: systemClock, log: silentLog, recordCall() {} },
+    )
     const address = await forwarder.listen()
     t.after(() => forwarder.drain(AbortSignal.abort()))
     return { address }
@@ -76,7 +80,11 @@ export function starter(create: CreateForwarder): Suite['start'] {
     const note = (event: string, fields: LogFields = {}) => void log.push({ event, fields })
     const forwarder = create(
       { ...plainOptions(plainRoute(upstream, tokens, settings.route)), ...settings.options },
-      { clock: systemClock, log: { debug: note, info: note, warn: note, error: note } },
+      {
+        clock: systemClock,
+        log: { debug: note, info: note, warn: note, error: note },
+        recordCall: (line) => note('call', { ...line }),
+      },
     )
     const clients: RawClient[] = []
     t.after(async () => {
