@@ -13,7 +13,7 @@ export function crossCheck(config: Config, reader: SettingsReader): ConfigWarnin
   checkListeners(config, reader)
   checkClientCertificate(reader)
   return [
-    ...callerKeyWarnings(reader),
+    ...checkCallerKeys(config, reader),
     ...holdWarnings(config, reader),
     ...budgetWarnings(config),
     ...replayWarnings(config, reader),
@@ -43,14 +43,19 @@ function checkClientCertificate(reader: SettingsReader): void {
   if (key.isSet && !cert.isSet) reader.problem('UPSTREAM_CERT_FILE', 'is required with UPSTREAM_KEY_FILE')
 }
 
-/** Below this a key can be guessed over a network; the documents advise it, nothing enforces it. */
+/** Below this a key can be guessed over a network. Advised and not demanded: how long a key has to be is its owner's word. */
 const ADVISED_KEY_LENGTH = 16
 
-function callerKeyWarnings(reader: SettingsReader): ConfigWarning[] {
+function checkCallerKeys({ listen, credentials }: Config, reader: SettingsReader): ConfigWarning[] {
   const { value: keys, variable } = reader.read('CALLER_KEY')
-  if (keys === null || keys.every((key) => key.length >= ADVISED_KEY_LENGTH)) return []
+  if (keys === null) return []
+  if (credentials.some(({ secret }) => keys.some((key) => key.equals(secret)))) {
+    reader.problem(variable, 'must not be the client secret: callers are to do without it')
+  }
+  if (keys.every((key) => key.length >= ADVISED_KEY_LENGTH)) return []
   const message = `holds a key of fewer than ${ADVISED_KEY_LENGTH} characters: "openssl rand -hex 24" makes a better one`
-  return [{ variable, message }]
+  const isExposed = !isLocal(listen) && reader.areSound('LISTEN')
+  return [{ variable, message: isExposed ? `${message}, and other hosts can reach LISTEN` : message }]
 }
 
 /** Time a replica needs, after a mint's deadline and the quarantine, to publish the token. */

@@ -52,7 +52,7 @@ function names(name: string, row: Setting): string[] {
 }
 
 /** The default in words, Markdown. */
-function fallback(row: Setting): string {
+export function fallback(row: Setting): string {
   if (row.required === true) return row.file === true ? 'required, exactly one' : 'required'
   if (row.otherwise !== undefined) return row.otherwise
   if (row.fallback === undefined) return 'none'
@@ -78,7 +78,8 @@ function plain(markdown: string): string {
   )
 }
 
-function wrap(text: string, indent: string): string[] {
+/** Lines of at most 96 columns, each after the indent. */
+export function wrap(text: string, indent: string): string[] {
   const lines: string[] = []
   let line = indent
   for (const word of text.split(' ')) {
@@ -132,9 +133,10 @@ a route N, and what is not set is inherited from the main route:
 
 ${overrides.map((variable) => `* \`${variable}\``).join('\n')}
 
-A route with an \`UPSTREAM_URL\` of its own and no \`TOKEN_URL\` uses the usual token path on that origin. Routes with the same
-token URL and the same secret share one token; each further pair has a token, a quota and a budget of its own. Since an
-empty variable counts as not set, a route cannot take away a \`TOKEN_PREFIX\` of the main route.
+Where neither the route nor the main settings name a \`TOKEN_URL\`, it is the usual token path on the origin of the route's
+\`UPSTREAM_URL\`. Routes with the same token URL and the same secret share one token; each further pair has a token, a quota
+and a budget of its own. Since an empty variable counts as not set, a route cannot take away a \`TOKEN_PREFIX\` of the main
+route.
 
 \`\`\`sh
 CLIENT_SECRET_FILE=/run/secrets/india

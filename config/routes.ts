@@ -72,8 +72,8 @@ function readRoute(name: string, main: Draft | null, reader: SettingsReader): Dr
       allow: allow ?? main.route.allow,
     },
     credential: {
-      // A token belongs to one environment, so an upstream of its own implies that environment's token API.
-      tokenUrl: tokenUrl ?? (upstream === null ? main.credential.tokenUrl : usualTokenUrl(upstream)),
+      // The secret goes nowhere it was not told to go: a TOKEN_URL that is set holds for other upstreams too.
+      tokenUrl: tokenUrl ?? reader.read('TOKEN_URL').value ?? usualTokenUrl(upstream ?? main.route.upstream),
       secret: secret.value ?? main.credential.secret,
       secretFile: secret.value === null ? main.credential.secretFile : secret.file,
     },

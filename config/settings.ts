@@ -80,7 +80,8 @@ export const settings = {
   LISTEN: {
     parse: parse.listenAddress,
     section: 'Listeners and callers',
-    about: 'Where the app sends its calls: `host:port` or `unix:/path.sock`; port 0 picks a free one.',
+    about:
+      'Where the app sends its calls: `host:port`, or `unix:/path.sock` for processes of the same user or group (mode 0660); port 0 picks a free one.',
     fallback: '127.0.0.1:8080',
   },
   OPS_LISTEN: {
@@ -93,7 +94,7 @@ export const settings = {
     parse: parse.callerKeys,
     section: 'Listeners and callers',
     about:
-      'Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is replaced; at least 16 random characters are advised; required when `LISTEN` is neither loopback nor a socket.',
+      'Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is replaced; at least 16 random characters are advised; required when `LISTEN` is neither loopback nor a socket; a file is read at the start.',
     secret: true,
     file: true,
   },
@@ -174,7 +175,7 @@ export const settings = {
     parse: parse.allowRules,
     section: 'Requests',
     about:
-      'What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused; `*` stands for any method or one path segment, `**` at the end for any rest.',
+      'What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused; `*` stands for any method or one path segment, `**` at the end for any rest; matched on the path the upstream will see, base path included.',
     otherwise: 'all but the token path',
     perRoute: 'too',
   },

@@ -1,5 +1,5 @@
 import type { ConfigWarning } from './config-error.ts'
-import { resemblance } from './resemblance.ts'
+import { type Compared, compared, resemblance } from './resemblance.ts'
 import type { Reading } from './settings-reader.ts'
 import { type Environment, mainVariables, routeVariables } from './variables.ts'
 
@@ -9,18 +9,19 @@ const SERVICE_LINK = /_SERVICE_(HOST|PORT)(_|$)|_PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR
 /** Warnings about variables that are none of ours but look as if they were meant to be. */
 export function unknownVariables(env: Environment, routes: Reading<readonly string[]>): ConfigWarning[] {
   const routeNames = routes.value ?? []
-  const known = [...mainVariables(), ...routeNames.flatMap(routeVariables)]
+  const known = new Set([...mainVariables(), ...routeNames.flatMap(routeVariables)])
+  const candidates = [...known].map(compared)
   const warnings: ConfigWarning[] = []
   for (const [variable, text = ''] of Object.entries(env)) {
-    if (text.trim() === '' || known.includes(variable) || SERVICE_LINK.test(variable)) continue
+    if (text.trim() === '' || known.has(variable) || SERVICE_LINK.test(variable)) continue
     const strayRoute = routeOf(variable)
-    if (strayRoute !== null && !known.includes(variable.toUpperCase())) {
+    if (strayRoute !== null && !known.has(variable.toUpperCase())) {
       // When ROUTES itself is invalid, nobody knows which routes were meant.
       if (routes.isSet && routes.value === null) continue
       warnings.push({ variable, message: `has no effect: ROUTES does not name a route ${strayRoute}` })
       continue
     }
-    const nearest = nearestOf(variable, known)
+    const nearest = nearestOf(variable, candidates)
     const isRouteLike = routeNames.some((name) => variable.startsWith(`ROUTE_${name.toUpperCase()}_`))
     if (nearest !== null) warnings.push({ variable, message: `is not a setting: did you mean ${nearest}?` })
     else if (isRouteLike) warnings.push({ variable, message: 'is not a setting that a route can have' })
@@ -48,13 +49,14 @@ function routeOf(variable: string): string | null {
   return null
 }
 
-function nearestOf(variable: string, known: readonly string[]): string | null {
+function nearestOf(variable: string, candidates: readonly Compared[]): string | null {
+  const given = compared(variable.toUpperCase())
   let nearest: string | null = null
   let least = Number.POSITIVE_INFINITY
-  for (const candidate of known) {
-    const distance = resemblance(variable, candidate)
+  for (const candidate of candidates) {
+    const distance = resemblance(given, candidate)
     if (distance !== null && distance < least) {
-      nearest = candidate
+      nearest = candidate.name
       least = distance
     }
   }

@@ -73,6 +73,7 @@ export async function startApp(parts: AppParts): Promise<App> {
     ...parts,
     startedAt,
     routes: config.routes,
+    allowedHosts: opsHosts(config),
     counters: forwarder.counters,
     lifecycle: { started: () => started, draining: () => draining },
     credentials: () => [...managers.values()].map((manager) => manager.status()),
@@ -164,6 +165,11 @@ function forwarderOptions(config: Config, managers: ReadonlyMap<string, TokenMan
     rejectedStatus: new Set(relay.rejectedStatus),
     accessLog: config.log.accessLog,
   }
+}
+
+/** Who gave the ops address a name asks for it by that name. */
+function opsHosts({ allowedHosts, opsListen }: Config): readonly string[] {
+  return opsListen.kind === 'tcp' ? [...allowedHosts, opsListen.host] : allowedHosts
 }
 
 function schedule(config: Config, managers: readonly TokenManager[], ticker: Ticker): Cancel[] {

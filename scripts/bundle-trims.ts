@@ -59,6 +59,11 @@ const standIns: readonly { readonly package: RegExp; readonly why: string; reado
     contents: "module.exports = require('node:querystring')",
   },
   {
+    package: /^node:crypto$/,
+    why: 'an import of the module by name asks for all it exports, and so loads WebCrypto; require() does not',
+    contents: "module.exports = require('crypto')",
+  },
+  {
     package: /^readable-stream(\/lib\/_stream_writable\.js)?$/,
     why: 'a copy of node:stream for older Nodes',
     contents: '',

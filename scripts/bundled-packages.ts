@@ -29,8 +29,8 @@ export function licenceList(packages: readonly BundledPackage[]): string {
 }
 
 /**
- * A CycloneDX 1.6 bill of materials. Of the bundle itself, since `npm sbom --omit dev` leaves out packages that a development
- * dependency needs too, undici among them.
+ * A CycloneDX 1.6 bill of materials. Of the bundle itself, since for npm everything in it is a development dependency (see
+ * docs/decisions/0008-no-dependencies.md).
  */
 export function billOfMaterials(version: string, packages: readonly BundledPackage[]): string {
   const component = (name: string, number: string, license: string) => ({

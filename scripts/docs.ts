@@ -1,12 +1,21 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { settingsMarkdown } from '../config/describe.ts'
+import { settingsType } from '../config/describe-type.ts'
 import { chartReadme } from './chart-readme.ts'
+import { withIncluded } from './included.ts'
 import { operationsMarkdown } from './operations-codes.ts'
+
+/** Pages that people write, and into which examples and figures are put. */
+const pages = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((path) =>
+  path.endsWith('.md'),
+)
 
 /** Every document that is generated, whole or in part, by its path from the root of the repository. */
 const documents = [
+  ...pages.map((path) => ({ path, render: () => withIncluded(readFileSync(path, 'utf8')) })),
   { path: 'docs/configuration.md', render: settingsMarkdown },
+  { path: 'config/sidecar-settings.ts', render: settingsType },
   { path: 'helm/token-sidecar/README.md', render: chartReadme },
   { path: 'docs/operations.md', render: operationsMarkdown },
 ]

@@ -1,6 +1,6 @@
 /**
- * Writes what people without Helm use, from the chart: helm/kustomize/namespace.yaml and sidecar.yaml. `--check` fails when
- * they are not what the chart gives. Needs Helm (`HELM`, default `helm` on the PATH).
+ * Writes what people without Helm use, from the chart: a component for kustomize, and the example app as plain objects. `--check`
+ * fails when they are not what the chart gives. Needs Helm (`HELM`, default `helm` on the PATH).
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,21 +10,14 @@ import { parseAllDocuments, stringify } from 'yaml'
 
 const NAMES = ['--set', 'token-sidecar.fullnameOverride=token-sidecar']
 
-/** The two files' contents by name. */
+/** The files' contents by their path below helm/. */
 export function manifests(helm: string): ReadonlyMap<string, string> {
   const folder = mkdtempSync(join(tmpdir(), 'manifests-'))
   try {
     cpSync('helm', folder, { recursive: true })
     const chart = join(folder, 'example-app')
     execFileSync(helm, ['dependency', 'build', chart], { stdio: 'pipe' })
-    const rendered = execFileSync(helm, [
-      'template',
-      'token-sidecar',
-      chart,
-      '--namespace',
-      'NAMESPACE',
-      ...NAMES,
-    ])
+    const rendered = execFileSync(helm, ['template', 'shop', chart, '--namespace', 'NAMESPACE', ...NAMES])
     const objects = parseAllDocuments(rendered.toString()).map(
       (document) => document.toJS() as KubernetesObject,
     )
@@ -47,30 +40,36 @@ export function manifests(helm: string): ReadonlyMap<string, string> {
         },
       },
     }
-    const namespaced = objects.filter(({ kind }) => kind !== 'Deployment')
+    // A pod is Helm's test.
+    const namespaced = objects.filter(({ kind }) => kind !== 'Deployment' && kind !== 'Pod')
     for (const { metadata } of namespaced) {
       delete metadata.namespace
       delete metadata.labels
       delete metadata.annotations
     }
     return new Map([
-      [
-        'namespace.yaml',
-        HEADER +
-          namespaced
-            .map((object) => stringify(object))
-            .join('---\n')
-            .replaceAll('    namespace: NAMESPACE\n', ''),
-      ],
-      // "kubernetes:" alone is the pod's own namespace and the name token-sidecar.
-      ['sidecar.yaml', HEADER + stringify(patch).replace(/kubernetes:NAMESPACE\/.*/, '"kubernetes:"')],
+      ['kustomize/namespace.yaml', HEADER + plain(namespaced)],
+      ['kustomize/sidecar.yaml', HEADER + plain([patch])],
+      ['plain/shop.yaml', PLAIN_HEADER + plain([...namespaced, app])],
     ])
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
+/** For whatever namespace they are applied to: "kubernetes:" alone is the pod's own, and the name token-sidecar. */
+function plain(objects: readonly unknown[]): string {
+  return objects
+    .map((object) => stringify(object, { aliasDuplicateObjects: false }))
+    .join('---\n')
+    .replaceAll('    namespace: NAMESPACE\n', '')
+    .replace(/kubernetes:NAMESPACE\/.*/, '"kubernetes:"')
+}
+
 const HEADER = '# Made from the chart by "npx tsx scripts/manifests.ts": do not edit.\n'
+
+const PLAIN_HEADER = `${HEADER}# An app with the sidecar, and what its namespace needs; a Secret clear-client-secret with the key client-secret must exist.
+`
 
 interface KubernetesObject {
   readonly kind: string
@@ -85,7 +84,7 @@ interface KubernetesObject {
 if (import.meta.filename === process.argv[1]) {
   const isCheck = process.argv.includes('--check')
   for (const [name, text] of manifests(process.env['HELM'] ?? 'helm')) {
-    const path = join('helm/kustomize', name)
+    const path = join('helm', name)
     if (!isCheck) writeFileSync(path, text)
     else if (readFileSync(path, 'utf8') !== text) {
       console.error(`${path} is not what the chart gives: run npx tsx scripts/manifests.ts`)

@@ -26,14 +26,20 @@ export function wasBoundToFail(
     ({ from, until, explains }) => startedAt <= until && endedAt >= from && explains.includes(failure),
   )
   if (inTrouble) return true
-  if (failure === 'status 401') return foreignMints(mints, startedAt - UNNOTICED_MS, endedAt) >= 2
+  if (failure === 'status 401') return diedTwice(mints, startedAt - UNNOTICED_MS, endedAt)
   if (failure !== 'status 503 token_unavailable' || latencyMs < HOLD_MS - UNNOTICED_MS) return false
   return !mints.some((mint) => gaveToken(mint, startedAt, endedAt))
 }
 
-/** A call is sent again once. Tokens revoked twice while it is under way are more than that can mend. */
-function foreignMints(mints: readonly MintEvent[], from: number, until: number): number {
-  return mints.filter((mint) => mint.foreign && mint.startedAt >= from && mint.startedAt <= until).length
+/**
+ * A call is sent again once. Two tokens that died under it, not both by rotations of ours that went well, are more than that
+ * can mend: a person who mints at the moment of a rotation, say.
+ */
+function diedTwice(mints: readonly MintEvent[], from: number, until: number): boolean {
+  const deaths = mints.filter(({ outcome, processedAt }) => {
+    return outcome === 'minted' && processedAt !== null && processedAt >= from && processedAt <= until
+  })
+  return deaths.length >= 2 && deaths.some(({ foreign, answeredAt }) => foreign || answeredAt === null)
 }
 
 /** The sidecar got a whole answer with a token from it. */

@@ -159,11 +159,25 @@ function judge(outcome: Outcome): void {
   if (failure === null) return
   const isExcused = wasBoundToFail(outcome, troubles, sandbox.log.events)
   count(isExcused ? excused : failures, failure)
-  if (isExcused || examples.length >= 20) return
+  if (isExcused || examples.length >= 60) return
   const size = plan.body?.length ?? 0
   examples.push(
     `${new Date(startedAt).toISOString()} +${latencyMs.toFixed(0)} ms: ${plan.method} ${plan.path} with ${size} bytes${plan.chunked ? ', chunked' : ''}: ${failure}`,
+    ...sandbox.log.events
+      .filter((mint) => isNear(mint, startedAt, latencyMs))
+      .map((mint) => describe(mint, startedAt)),
   )
+}
+
+function isNear({ startedAt, endedAt }: MintEvent, from: number, forMs: number): boolean {
+  return startedAt <= from + forMs && (endedAt ?? from) >= from - 2_000
+}
+
+/** One line on a mint, in ms from the start of a call. */
+function describe(mint: MintEvent, from: number): string {
+  const at = (instant: number | null) => (instant === null ? '-' : `${instant - from}`)
+  const who = mint.foreign ? 'foreign' : 'ours'
+  return `    ${who} generation ${mint.generation ?? '-'}, ${mint.outcome} ${mint.fault ?? ''}: began ${at(mint.startedAt)}, effect ${at(mint.processedAt)}, answered ${at(mint.answeredAt)}, over ${at(mint.endedAt)}`
 }
 
 async function killAndRestart(): Promise<void> {

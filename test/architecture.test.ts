@@ -26,6 +26,7 @@ const product = [...sources('proxy'), ...sources('config')]
 /** What each part may import besides itself. The most specific row counts. */
 const allowed: readonly (readonly [part: string, mayImport: readonly string[]])[] = [
   ['proxy/main.ts', ['proxy/cli/', 'proxy/lib/', 'proxy/ops/line-writer.ts']],
+  ['proxy/index.ts', ['proxy/app.ts', 'proxy/lib/', 'config/', 'sandbox/embedded.ts', 'sandbox/faults.ts']],
   ['proxy/cli/', ['proxy/', 'config/', 'sandbox/']],
   ['proxy/app.ts', ['proxy/relay/', 'proxy/ops/', 'proxy/stores/', 'proxy/token/', 'proxy/lib/', 'config/']],
   ['proxy/relay/', ['proxy/token/source.ts', 'proxy/token/token.ts', 'proxy/lib/']],
@@ -79,6 +80,13 @@ describe('the architecture', () => {
 
   it('names the process in main.ts only', () => {
     assert.deepEqual(filesNaming(/(?<![\w.])process[.,;)]/, product), ['proxy/main.ts'])
+  })
+
+  it('gives the library nothing of the process but what metrics read', () => {
+    const imported = product.flatMap(({ path, text }) =>
+      [...text.matchAll(/import (.+) from 'node:process'/g)].map(([, names]) => [path, names]),
+    )
+    assert.deepEqual(imported, [['proxy/index.ts', '{ cpuUsage, memoryUsage, versions }']])
   })
 
   it('names timers and the time of day in lib/clock.ts only', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { problems } from '../proxy/lib/errors.ts'
 
@@ -32,31 +32,5 @@ describe('the documents', () => {
     assert.ok(events.size > 10)
     for (const event of events)
       assert.ok(operations.includes(`\`${event}\``), `docs/operations.md does not name ${event}`)
-  })
-
-  it('link only to files that exist', () => {
-    const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'sandbox/README.md']
-    for (const folder of ['docs', 'docs/decisions']) {
-      pages.push(
-        ...readdirSync(folder)
-          .filter((name) => name.endsWith('.md'))
-          .map((name) => join(folder, name)),
-      )
-    }
-    for (const page of pages) {
-      for (const [, target = ''] of readFileSync(page, 'utf8').matchAll(
-        /\]\((?!https?:|#)([^)#]+)[^)]*\)/g,
-      )) {
-        assert.doesNotThrow(
-          () => readdirSync(dirname(join(dirname(page), target))),
-          `${page} links to ${target}`,
-        )
-        const found = readdirSync(dirname(join(dirname(page), target))).concat('')
-        assert.ok(
-          found.includes(target.replace(/\/$/, '').split('/').pop() ?? ''),
-          `${page} links to ${target}`,
-        )
-      }
-    }
   })
 })

@@ -34,10 +34,12 @@ export async function runCli(edge: Edge): Promise<number> {
   }
 }
 
-/** Names the command that was probably meant. */
+/** Names the command that was probably meant. What is not like a command's name may be a secret in the wrong place. */
 async function unknownCommand(name: string): Promise<string> {
-  const { resemblance } = await import('../../config/resemblance.ts')
-  const nearest = Object.keys(commands).find((known) => resemblance(name, known.toUpperCase()) !== null)
+  const shown = /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
+  const { compared, resemblance } = await import('../../config/resemblance.ts')
+  const given = compared(name)
+  const nearest = Object.keys(commands).find((known) => resemblance(given, compared(known)) !== null)
   const hint = nearest === undefined ? '' : `did you mean ${nearest}? `
-  return `there is no command ${name}; ${hint}see token-sidecar --help`
+  return `there is no command ${shown}; ${hint}see token-sidecar --help`
 }

@@ -10,7 +10,9 @@ export function readOptions<N extends CommandName>(args: readonly string[], name
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    // Node's message repeats an argument that is no option, and that may be a secret.
+    const isPositional = (error as NodeJS.ErrnoException).code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
+    const message = isPositional ? 'takes options only, which begin with --' : (error as Error).message
     throw new ExitError('usage_invalid', `${message}; see token-sidecar ${name} --help`, error)
   }
 }

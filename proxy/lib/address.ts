@@ -10,7 +10,7 @@ export function formatAddress(address: ListenAddress): string {
   return `http://${host}:${address.port}`
 }
 
-/** Whether only processes of this host can reach the address. A socket file is guarded by its directory. */
+/** Whether only processes of this host can reach the address. A socket file is guarded by its mode and its directory. */
 export function isLocal(address: ListenAddress): boolean {
   if (address.kind === 'unix') return true
   return address.host === 'localhost' || address.host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address.host)

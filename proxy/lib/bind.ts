@@ -1,7 +1,10 @@
 import { once } from 'node:events'
-import { lstat, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { formatAddress, type ListenAddress } from './address.ts'
+
+/** Who may connect to a socket file is who may write it: its owner and its group, whatever the umask. */
+const SOCKET_MODE = 0o660
 
 /**
  * Makes `server` listen and resolves to the address bound, with the port that was picked for port 0. Rejects with the system
@@ -16,6 +19,7 @@ export async function bind(server: Server, address: ListenAddress): Promise<stri
     await unlink(address.path)
     await listen(server, address)
   }
+  if (address.kind === 'unix') await chmod(address.path, SOCKET_MODE)
   const bound = server.address()
   if (bound === null || typeof bound === 'string') return formatAddress(address)
   return formatAddress({ kind: 'tcp', host: bound.address, port: bound.port })

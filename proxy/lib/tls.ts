@@ -9,9 +9,23 @@ export interface TlsFiles {
   readonly key: Secret | undefined
 }
 
+/**
+ * For every TLS connection: the server must prove its name. Said each time, since `NODE_TLS_REJECT_UNAUTHORIZED=0`, which
+ * somebody once set for another program, turns Node's default off.
+ */
+export const VERIFIED = { rejectUnauthorized: true } as const
+
+interface TlsOptions {
+  readonly rejectUnauthorized: true
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+}
+
 /** The same as Node's TLS options; the only place that reveals the key. */
-export function tlsOptions({ ca, cert, key }: TlsFiles): { ca?: string; cert?: string; key?: string } {
+export function tlsOptions({ ca, cert, key }: TlsFiles): TlsOptions {
   return {
+    ...VERIFIED,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined || key === undefined ? {} : { cert, key: key.reveal() }),
   }

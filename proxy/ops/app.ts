@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { TrafficCounters } from '../relay/counters.ts'
 import { type AdminDeps, localCallersOnly, quitHandler, rotateHandler } from './admin.ts'
 import { type Health, liveness, readiness, startup } from './health.ts'
+import { knownHostsOnly } from './known-host.ts'
 import type { Runtime } from './metric-families.ts'
 import { exposition } from './metrics.ts'
 import { statusPage } from './page.ts'
@@ -19,6 +20,8 @@ export interface OpsDeps extends AdminDeps {
   readonly startedAt: number
   readonly routes: readonly RouteSummary[]
   readonly counters: TrafficCounters
+  /** Names, besides private ones, that this address is asked for by. */
+  readonly allowedHosts: readonly string[]
   readonly lifecycle: {
     /** Configuration is read and the listeners are open. */
     started(): boolean
@@ -50,12 +53,14 @@ export function opsApp(deps: OpsDeps, listener: ListenAddress['kind'] = 'tcp'): 
     probe(() => startup(lifecycle.started())),
   )
   get(app, '/readyz', probe(ready))
-  get(app, '/status', (_request, response) => void response.json(status()))
-  get(app, '/metrics', async (_request, response) => {
+  // Not for probes: load balancers ask for them by any name, and they tell next to nothing.
+  const known = knownHostsOnly(deps.allowedHosts, deps.log)
+  get(app, '/status', known, (_request, response) => void response.json(status()))
+  get(app, '/metrics', known, async (_request, response) => {
     const { contentType, body } = await exposition({ ...deps, credentials: credentials() })
     response.set('content-type', contentType).send(body)
   })
-  get(app, '/', (_request, response) => {
+  get(app, '/', known, (_request, response) => {
     response.set('content-security-policy', `${POLICY}; style-src ${STYLE_HASH}`)
     response.type('html').send(statusPage(status(), deps.counters, deps.clock.now()))
   })
@@ -87,6 +92,7 @@ const commonHeaders: RequestHandler = (_request, response, next) => {
   response.set({
     'cache-control': 'no-store',
     'content-security-policy': POLICY,
+    'cross-origin-resource-policy': 'same-origin',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
   })
@@ -100,8 +106,11 @@ function probe(check: () => Health): RequestHandler {
   }
 }
 
-function get(app: Express, path: string, handler: RequestHandler): void {
-  app.route(path).get(handler).all(methodNotAllowed('GET, HEAD'))
+function get(app: Express, path: string, ...handlers: RequestHandler[]): void {
+  app
+    .route(path)
+    .get(...handlers)
+    .all(methodNotAllowed('GET, HEAD'))
 }
 
 function post(app: Express, path: string, ...handlers: RequestHandler[]): void {

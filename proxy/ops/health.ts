@@ -37,7 +37,9 @@ export function readiness({ started, draining, credentials }: Readiness): Health
   return missing.length === 0 ? OK : { ok: false, reason: missing.join('; ') }
 }
 
-function lacking({ name, state, lastError }: CredentialStatus): string {
+function lacking({ name, state, lastError, store }: CredentialStatus): string {
   const last = lastError === null ? '' : `, last error ${lastError.code}`
-  return `no usable token for credential ${name}: ${state}${last}`
+  // Then nothing is minted, so there may be no error of a mint to tell.
+  const unhealthy = store.healthy ? '' : `, the token store (${store.kind}) does not work`
+  return `no usable token for credential ${name}: ${state}${last}${unhealthy}`
 }

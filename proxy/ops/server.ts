@@ -1,9 +1,9 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { ListenAddress } from '../lib/address.ts'
 import { bind } from '../lib/bind.ts'
-import { type OpsDeps, opsApp } from './app.ts'
+import type { OpsDeps } from './app.ts'
 
-export { type OpsDeps, opsApp } from './app.ts'
+export type { OpsDeps } from './app.ts'
 
 /** The listener for operators, probes and Prometheus. */
 export interface Ops {
@@ -28,7 +28,7 @@ export function createOps(deps: OpsDeps): Ops {
   let server: Server | null = null
   return {
     async listen(address) {
-      const opened = createServer(LIMITS, opsApp(deps, address.kind))
+      const opened = createServer(LIMITS, whenAsked(deps, address.kind))
       opened.maxConnections = MAX_CONNECTIONS
       const bound = await bind(opened, address)
       // accept() may still fail later, for want of file descriptors; that must not end the process.
@@ -48,5 +48,20 @@ export function createOps(deps: OpsDeps): Ops {
         })
       })
     },
+  }
+}
+
+/** Express comes with the first request: loading it takes as long as half of what a call waits for at the start. */
+function whenAsked(deps: OpsDeps, listener: ListenAddress['kind']): RequestListener {
+  let app: RequestListener | null = null
+  return (request, response) => {
+    if (app !== null) {
+      app(request, response)
+      return
+    }
+    void import('./app.ts').then(({ opsApp }) => {
+      app ??= opsApp(deps, listener)
+      app(request, response)
+    })
   }
 }

@@ -5,7 +5,8 @@ import {
   createAllowList,
   fullyDecoded,
   hasDotSegment,
-  hasEncodedSeparator,
+  hasOverlongForm,
+  hidesSeparator,
   isOriginForm,
   isPlainTarget,
   normalForm,
@@ -21,6 +22,8 @@ export interface CallHead {
   readonly origin: string | null
   readonly secFetchSite: string | null
   readonly callerKey: string | null
+  /** A field came along by which some servers take another method or path than the request line's. */
+  readonly overrides?: boolean
   /** HTTP/1.0 may leave `Host` out. No browser speaks it, so nothing of the rebinding check is lost. */
   readonly http10?: boolean
 }
@@ -67,6 +70,8 @@ export function createAdmission(
     const place = places.find(({ prefix }) => isUnder(target, prefix))
     if (place === undefined) return 'route_not_found'
     const upstreamTarget = place.translate(target)
+    // What an allow list says of the request line would say nothing of what such a server does.
+    if (place.isAllowed !== null && head.overrides === true) return 'request_forbidden'
     const refusal = judgePath(head.method, pathOf(upstreamTarget), place, plain)
     return refusal ?? { route: place.route, target: upstreamTarget }
   }
@@ -105,12 +110,13 @@ export function createAdmission(
         return 'request_forbidden'
       }
     } else {
-      const rest = fullyDecoded(path.slice(place.base.length))
-      if (rest === null) return 'request_invalid'
+      const raw = path.slice(place.base.length)
+      const rest = fullyDecoded(raw)
+      if (rest === null || hasOverlongForm(rest)) return 'request_invalid'
       if (isTokenPath.is(place.base, rest)) return 'request_forbidden'
       // Without a prefix, base path or allow list there is nothing to climb out of: the upstream judges its own paths.
       if (place.isConfined && climbs(rest)) return 'request_invalid'
-      if (place.isAllowed !== null && hasEncodedSeparator(path)) return 'request_forbidden'
+      if (place.isAllowed !== null && hidesSeparator(raw, rest)) return 'request_forbidden'
     }
     return place.isAllowed === null || place.isAllowed(method, path) ? null : 'request_forbidden'
   }

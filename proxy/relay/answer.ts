@@ -5,7 +5,7 @@ import type { Destination } from './destination.ts'
 import { rewriteLocation } from './location.ts'
 import { isMaskable } from './masking.ts'
 import type { MessageReader } from './message-reader.ts'
-import { headWith, type Piece, pieceOf } from './piece.ts'
+import { headWith, isText, type Piece } from './piece.ts'
 import type { RelayContext } from './relay-context.ts'
 import type { RequestHead } from './request-head.ts'
 import { ResponseHead } from './response-head.ts'
@@ -151,9 +151,9 @@ export class Answer {
    */
   #unmaskedWhole(head: string, bytes: Buffer, from: number, end: number): Piece | null {
     const reader = this.#reader as MessageReader
-    if (!reader.complete || this.#unchunks || reader.data.length > 2) return null
+    if (!reader.complete || this.#unchunks || reader.data.length > 2 || !isText(end - from)) return null
     const whole = headWith(head, bytes, from, end)
-    return typeof whole === 'string' && this.#masked(whole) === whole ? whole : null
+    return this.#masked(whole as string) === whole ? whole : null
   }
 
   #passMasked(head: string, bytes: Buffer, from: number, end: number): Piece {
@@ -174,9 +174,7 @@ export class Answer {
   }
 
   #framed(head: string, bytes: Buffer, from: number, to: number): Piece {
-    if (!this.#chunks || from === to) {
-      return head === '' ? pieceOf(bytes, from, to) : headWith(head, bytes, from, to)
-    }
+    if (!this.#chunks || from === to) return headWith(head, bytes, from, to)
     const piece = headWith(`${head}${(to - from).toString(16)}\r\n`, bytes, from, to)
     return typeof piece === 'string' ? `${piece}\r\n` : Buffer.concat([piece, CRLF])
   }

@@ -17,7 +17,7 @@ export function callRecorder(
     record({
       method: head === null ? null : head.method,
       route,
-      path: head === null ? null : pathOf(head.target),
+      path: head === null ? null : shownPath(head.target),
       status,
       durationMs,
       code,
@@ -32,8 +32,14 @@ export function callRecorder(
 export function callFields(head: RequestHead): LogFields {
   return {
     method: head.method,
-    path: pathOf(head.target),
+    path: shownPath(head.target),
     request_id: head.requestId ?? undefined,
     trace_id: head.traceId ?? undefined,
   }
+}
+
+/** A target that is no path is refused, and may have a password before an `@`; what follows `#` is nobody's business either. */
+function shownPath(target: string): string {
+  const path = pathOf(target).split('#', 1)[0] as string
+  return path.startsWith('/') ? path : path.replace(/[^/]*@/, '')
 }

@@ -19,6 +19,16 @@ export function rewriteLocation(location: string, route: Route, host: string | n
   return host === null ? path : `http://${host}${path}`
 }
 
+/** A `Refresh` such as `5; url=/next`, which browsers follow like a `Location`; `rewrite` sees its URL. */
+export function rewriteRefresh(refresh: string, rewrite: (location: string) => string): string {
+  const before = /^[^;,]*[;,]\s*url\s*=\s*["']?/i.exec(refresh)?.[0]
+  if (before === undefined) return refresh
+  const quote = /["']$/.exec(before)?.[0] ?? ''
+  const end = quote !== '' && refresh.endsWith(quote) ? refresh.length - 1 : refresh.length
+  if (end < before.length) return refresh
+  return before + rewrite(refresh.slice(before.length, end)) + refresh.slice(end)
+}
+
 /** What follows the authority, byte for byte, when the reference names the upstream's origin; null when it does not. */
 function restAfterOrigin(location: string, upstream: URL): string | null {
   const rest = /^(?:https?:)?\/\/[^/?#\\]*(.*)$/i.exec(location)?.[1]

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { afterEvents } from '../lib/clock.ts'
+import { returnOf } from './lent-memory.ts'
 import type { Piece } from './piece.ts'
 
 /** Texts up to here are joined, so that they leave in one system call. */
@@ -54,7 +55,8 @@ export class Outbox {
       }
     }
     this.flush()
-    return this.#socket.write(piece, 'latin1')
+    if (typeof piece === 'string') return this.#socket.write(piece, 'latin1')
+    return this.#socket.write(piece, returnOf(piece))
   }
 
   /** Half-closes after what was written. */

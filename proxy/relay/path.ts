@@ -31,9 +31,17 @@ export function hasDotSegment(path: string): boolean {
   return /(?:^|[/\\])(?:\.|%2e){1,2}(?=[/\\;]|%3b|$)/i.test(path)
 }
 
-/** A separator in disguise: where one server sees one segment, another sees two. */
-export function hasEncodedSeparator(path: string): boolean {
-  return /\\|%2f|%5c|%00/i.test(path)
+/**
+ * Whether a path, once fully decoded, has more separators than before: where one server sees one segment, another sees two.
+ * NUL counts, since it ends a path in some.
+ */
+export function hidesSeparator(path: string, decoded: string): boolean {
+  return decoded.split(/[/\\\0]/).length !== path.split('/').length
+}
+
+/** Whether a fully decoded path holds an overlong form of UTF-8, which only lenient decoders read: as `/` or `.`, say. */
+export function hasOverlongForm(decoded: string): boolean {
+  return /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}/.test(decoded)
 }
 
 /** More layers of percent-encoding than this have no honest use, and undoing n of them costs n scans. */

@@ -37,10 +37,10 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     ticker,
     admission: createAdmission(options),
     destinations: new Map(options.routes.map((route) => [route, destinationOf(route)])),
-    requestFields: requestFields([
-      ...options.forbiddenHeaders,
-      ...options.routes.map((route) => route.tokenHeader),
-    ]),
+    requestFields: requestFields(
+      [...options.forbiddenHeaders, ...options.routes.map((route) => route.tokenHeader)],
+      options.routes.some((route) => route.allow !== null),
+    ),
     replayMemory: new ReplayMemory(options.replayMemoryLimitBytes),
     isDraining: false,
     onIdle: null,

@@ -18,13 +18,26 @@ const ORIGIN = 8
 const SEC_FETCH_SITE = 9
 const CALLER_KEY = 10
 const FORBIDDEN = 11
+const OVERRIDE = 12
 
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11
+type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
 
 export type RequestFields = FieldTable<Kind>
 
-/** The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. */
-export function requestFields(forbidden: readonly string[]): RequestFields {
+/** Frameworks (Rails, Laravel, Symfony, IIS) take method or path from these. */
+const OVERRIDES: readonly (readonly [string, Kind])[] = [
+  ['x-http-method', OVERRIDE],
+  ['x-http-method-override', OVERRIDE],
+  ['x-method-override', OVERRIDE],
+  ['x-original-url', OVERRIDE],
+  ['x-rewrite-url', OVERRIDE],
+]
+
+/**
+ * The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. Where no route
+ * `hasAllowList`, overrides of method and path are fields like any other.
+ */
+export function requestFields(forbidden: readonly string[], hasAllowList = false): RequestFields {
   return new FieldTable<Kind>(
     [
       ['host', HOST],
@@ -44,6 +57,7 @@ export function requestFields(forbidden: readonly string[]): RequestFields {
       ['origin', ORIGIN],
       ['sec-fetch-site', SEC_FETCH_SITE],
       [CALLER_KEY_HEADER, CALLER_KEY],
+      ...(hasAllowList ? OVERRIDES : []),
     ],
     forbidden,
     FORBIDDEN,
@@ -62,6 +76,7 @@ export class RequestHead implements CallHead, CallIds {
   origin: string | null = null
   secFetchSite: string | null = null
   callerKey: string | null = null
+  overrides = false
   http10 = false
   /** The caller would read another answer on this connection. */
   keepAlive = false
@@ -124,6 +139,7 @@ export class RequestHead implements CallHead, CallIds {
     this.origin = null
     this.secFetchSite = null
     this.callerKey = null
+    this.overrides = false
     this.expectsContinue = false
     this.#asksUpgrade = false
     this.#transferEncodings = 0
@@ -185,6 +201,9 @@ export class RequestHead implements CallHead, CallIds {
       case CALLER_KEY:
         this.callerKey = joined(this.callerKey, value)
         return false
+      case OVERRIDE:
+        this.overrides = true
+        return true
       default:
         return false
     }

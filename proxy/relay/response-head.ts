@@ -1,4 +1,5 @@
 import { FieldTable, listMembers, trimmed } from './field-table.ts'
+import { rewriteRefresh } from './location.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
 import { latin1 } from './piece.ts'
 
@@ -12,8 +13,9 @@ const CONTENT_ENCODING = 7
 const LOCATION = 8
 const UPGRADE = 9
 const LOOK_ALIKE = 10
+const REFRESH = 11
 
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
+type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11
 
 const fields = new FieldTable<Kind>(
   [
@@ -27,6 +29,7 @@ const fields = new FieldTable<Kind>(
     ['content-encoding', CONTENT_ENCODING],
     ['location', LOCATION],
     ['content-location', LOCATION],
+    ['refresh', REFRESH],
     ['upgrade', UPGRADE],
   ],
   [],
@@ -114,8 +117,8 @@ export class ResponseHead {
       let replacement = ''
       if (kind === CONTENT_LENGTH) passes = !dropsLength
       else if (kind === TRANSFER_ENCODING) passes = this.#readCoding(value) && !dropsCoding
-      else if (kind === LOCATION) {
-        const rewritten = rewrite(value)
+      else if (kind === LOCATION || kind === REFRESH) {
+        const rewritten = kind === LOCATION ? rewrite(value) : rewriteRefresh(value, rewrite)
         passes = rewritten === value
         if (!passes) replacement = `${text.slice(start, start + length)}: ${rewritten}\r\n`
       } else if (kind !== 0) passes = this.#passes(kind, value)

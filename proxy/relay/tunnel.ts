@@ -1,5 +1,5 @@
 import type { ClientConnection } from './client-connection.ts'
-import { pieceOf } from './piece.ts'
+import { headWith } from './piece.ts'
 import { HALF_CLOSED_MS, type Ticker } from './timeouts.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
 
@@ -26,12 +26,12 @@ export class Tunnel implements UpstreamUser {
 
   onUpstreamBytes(bytes: Buffer, length: number): void {
     this.#stayOpen()
-    if (!this.#client.write(pieceOf(bytes, 0, length))) this.#upstream.pause()
+    if (!this.#client.write(headWith('', bytes, 0, length))) this.#upstream.pause()
   }
 
   onClientBytes(bytes: Buffer, length: number): void {
     this.#stayOpen()
-    if (!this.#upstream.write(pieceOf(bytes, 0, length))) this.#client.pauseBody()
+    if (!this.#upstream.write(headWith('', bytes, 0, length))) this.#client.pauseBody()
   }
 
   onUpstreamDrain(): void {

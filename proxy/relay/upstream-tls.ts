@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls'
-import type { TlsFiles } from '../lib/tls.ts'
-import { tlsOptions } from '../lib/tls.ts'
+import { type TlsFiles, tlsOptions, VERIFIED } from '../lib/tls.ts'
 
 /** Certificates and session memory for the TLS connections to one origin. */
 export class TlsClient {
@@ -19,7 +18,7 @@ export class TlsClient {
   options(): ConnectionOptions {
     const options: ConnectionOptions = {
       secureContext: this.#context,
-      rejectUnauthorized: true,
+      ...VERIFIED,
       ALPNProtocols: ['http/1.1'],
     }
     if (this.#servername !== '') options.servername = this.#servername

@@ -1,6 +1,8 @@
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import { makeDirectory } from './directory.ts'
 import { hasCode, StoreError } from './store-error.ts'
 
 const RETRY_MS = 5
@@ -64,7 +66,7 @@ export class FileLock {
   }
 
   async #take(name: string, signal: AbortSignal): Promise<number> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#directory)
     const own = join(this.#directory, name)
     try {
       for (;;) {
@@ -84,6 +86,7 @@ export class FileLock {
   async #move(own: string, name: string): Promise<number | null> {
     try {
       const uid = await makeDraft(own, name)
+      await this.#refuseForeign(uid)
       await rename(own, join(this.#directory, HELD))
       return uid
     } catch (error) {
@@ -93,10 +96,17 @@ export class FileLock {
     }
   }
 
+  /** Who owns the directory can put anything in a draft's place, and a symbolic link leads to somebody else's directory. */
+  async #refuseForeign(uid: number): Promise<void> {
+    const stats = await lstat(this.#directory)
+    if (stats.isDirectory() && stats.uid === uid) return
+    throw new StoreError('file_refused', `${this.#directory} is not a directory of user ${uid}`)
+  }
+
   async #replace(draft: string, content: string): Promise<void> {
     try {
-      // Never created here: a draft that is gone says that the turn is over.
-      const file = await open(draft, 'r+')
+      // Never created here: a draft that is gone says that the turn is over. Nor is a link followed to what it points at.
+      const file = await open(draft, constants.O_RDWR | constants.O_NOFOLLOW)
       try {
         await file.writeFile(content)
         await file.sync()
@@ -105,6 +115,9 @@ export class FileLock {
       }
       await rename(draft, this.#file)
     } catch (error) {
+      if (hasCode(error, 'ELOOP')) {
+        throw new StoreError('file_refused', `${draft} was replaced by a symbolic link`, error)
+      }
       if (hasCode(error, 'ENOENT')) {
         throw new StoreError('lock_lost', `the turn at ${this.#file} took too long and was ended`, error)
       }
@@ -128,6 +141,8 @@ export class FileLock {
    * if its owner lives after all, it finds nothing rather than half of it, and makes its directory anew.
    */
   async #tidy(): Promise<void> {
+    // What is behind a link is not ours to remove; taking the turn refuses it.
+    if (await isLink(this.#directory)) return
     for (const name of await list(this.#directory)) {
       if (name === HELD) continue
       const waste = join(this.#directory, `${this.#id}.waste`)
@@ -149,6 +164,15 @@ async function makeDraft(own: string, name: string): Promise<number> {
     return (await draft.stat()).uid
   } finally {
     await draft.close()
+  }
+}
+
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isSymbolicLink()
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
   }
 }
 

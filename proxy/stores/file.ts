@@ -1,8 +1,9 @@
-import { constants, type FSWatcher, mkdirSync, watch } from 'node:fs'
+import { constants, type FSWatcher, watch } from 'node:fs'
 import { open, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { makeDirectory } from './directory.ts'
 import { type Entry, type EntryMedium, emptyEntry, parseEntry } from './entry.ts'
 import { FileLock } from './file-lock.ts'
 import { hasCode, StoreError } from './store-error.ts'
@@ -33,8 +34,9 @@ const LIMIT_BYTES = 4 * 1024 * 1024
 /**
  * Entries in one JSON file, shared by the processes of one host. The file is only ever replaced as a whole (`FileLock`), so
  * that a crash leaves the old one or the new one, and readers need no lock; mode 0600, in a directory made with 0700 (one
- * that exists is taken as it is: mounted volumes are often open to all). A symbolic link, anything else that is not a
- * plain file, and a file of another user are refused with `file_refused`. Errors of the system come through as they are.
+ * that exists is taken as it is: mounted volumes are often open to all). A symbolic link and anything
+ * else that is not a plain file are refused with `file_refused`, and so is replacing what belongs to another user, the lock's
+ * directory included. Errors of the system come through as they are.
  * Not for network file systems, whose caches it does not reckon with.
  */
 export class FileMedium implements EntryMedium {
@@ -146,7 +148,7 @@ export class FileMedium implements EntryMedium {
     const lost = (error: unknown) => this.#log.debug('store_watch_failed', { error })
     try {
       // At once, once in a process's life: a change after this call is not to be missed.
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      makeDirectory(directory)
       const watcher = watch(directory, (_event, file) => {
         if (file === name) touched()
       })

@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps, Agent as TlsAgent } from 'node:https'
 import { deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import { VERIFIED } from '../lib/tls.ts'
 
 /** Where the API server is and as whom it is asked; in a pod, the projected service account volume. */
 export interface KubernetesAccess {
@@ -64,7 +65,9 @@ export class KubernetesApi {
     this.#access = access
     this.#clock = clock
     const tls = access.apiUrl.protocol === 'https:'
-    this.#agent = tls ? new TlsAgent({ keepAlive: true, ca: access.ca }) : new Agent({ keepAlive: true })
+    this.#agent = tls
+      ? new TlsAgent({ ...VERIFIED, keepAlive: true, ca: access.ca })
+      : new Agent({ keepAlive: true })
   }
 
   /** Rejects with `KubernetesError`, a system error, a `TimeoutError` after about a second, or the signal's reason. */

@@ -2,6 +2,7 @@ import { createClient, type RedisClientType } from '@redis/client'
 import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
+import { VERIFIED } from '../lib/tls.ts'
 
 /** The commands used here, on a server of version 6 or later (RESP3). */
 export type RedisClient = Pick<
@@ -30,7 +31,7 @@ export async function connectServer(
     // Nothing is sent that is not needed, so that a server's user needs no right for it.
     disableClientInfo: true,
     maintNotifications: 'disabled',
-    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+    socket: { ...VERIFIED, reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
   })
   let opened = false
   client.on('error', (error: unknown) => {

@@ -30,10 +30,13 @@ export class ClearMinter implements TokenMinter {
     this.#parts = parts
   }
 
+  warm(): void {
+    // What fails here fails in `mint`, where it is told.
+    loadClient().catch(() => {})
+  }
+
   async mint(signal: AbortSignal): Promise<MintOutcome> {
-    // Loaded at the first mint: a sidecar that starts with a stored token is ready sooner without it.
-    // The default export, since a bundler cannot tell the names that a CommonJS package exports.
-    const { Client, buildConnector } = (await import('undici')).default
+    const { Client, buildConnector } = await loadClient()
     const { tokenUrl, tls, clock } = this.#parts
     // A connection of its own for each mint: what fails before `connect` was never sent, what fails after it may have
     // taken effect, and a pool that repeats a GET on a fresh socket by itself cannot exist.
@@ -118,6 +121,14 @@ function withAddress(outcome: MintOutcome, localAddress: string | undefined): Mi
   if (outcome.kind !== 'refused' || outcome.reason !== 'secret_rejected' || localAddress === undefined)
     return outcome
   return { ...outcome, error: { ...outcome.error, localAddress } }
+}
+
+/**
+ * At the first mint: a sidecar that starts with a stored token is ready sooner without it. The default export, since a bundler
+ * cannot tell the names that a CommonJS package exports.
+ */
+async function loadClient() {
+  return (await import('undici')).default
 }
 
 /** How far the token API's clock is ahead of ours, ms; 0 when it cannot be told from the second `Date` was rounded to. */

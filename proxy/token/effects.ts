@@ -72,6 +72,7 @@ export class Effects {
         this.#ask('read', async (signal) => ({ kind: 'read', state: await store.read(signal) }))
         break
       case 'acquire':
+        this.#secret.minter.warm?.()
         this.#ask('acquire', async (signal) => {
           const lease = await store.acquire(leaseMs, signal)
           if (signal.aborted) {
@@ -178,7 +179,10 @@ export class Effects {
   }
 }
 
-/** Why, in a word that is safe to log: the code of the system or the store, else the kind of error. */
+/**
+ * Why, in a word that is safe to log: the code of the system or the store, else the kind of error. Never the message: it may hold the
+ * address of the store, and a password in it.
+ */
 function causeOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown }
   return String(typeof code === 'string' || typeof code === 'number' ? code : name)

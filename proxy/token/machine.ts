@@ -216,6 +216,8 @@ function send(
   const timeoutMs = policy.mintTimeoutMs - elapsedMs(asked, at)
   if (timeoutMs < policy.mintTimeoutMs / 2) {
     actions.push({ do: 'release' })
+    const fields = { store_ms: Math.round(elapsedMs(asked, at)) }
+    actions.push({ do: 'tell', level: 'warn', event: 'mint_put_off', fields })
     const failures = state.failures + 1
     const storeRetryAt = at.mono + backoffMs(failures, 1_000, 60_000, at.random)
     return { ...state, phase: { kind: 'idle' }, failures, storeRetryAt }

@@ -39,6 +39,8 @@ export interface MintFailure {
 
 /** Asks the token API for a token. */
 export interface TokenMinter {
+  /** A request is about to be sent: whatever can be got ready before it, so that its deadline and the callers' wait are not spent on it. */
+  warm?(): void
   /**
    * Sends exactly one request, never repeated by anything below: a mint is not idempotent. Always resolves; a deadline or
    * an abort of `signal` after the request was written is an `unknown` outcome.

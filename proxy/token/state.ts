@@ -154,7 +154,7 @@ export type TokenEvent =
   | {
       readonly kind: 'store_failed'
       readonly during: 'read' | 'acquire' | 'begin' | 'publish' | 'offer'
-      /** Code of the error, for the log. */
+      /** Code or name of the error, such as `EACCES`, for the log. */
       readonly cause?: string
     }
 

@@ -33,8 +33,30 @@ describe('a listener that other hosts can reach', () => {
     })
   }
 
+  it('is advised to have keys of 16 characters, where other hosts can reach it above all', () => {
+    const short = { CALLER_KEY: 'a-long-random-caller-key,fifteen-letters' }
+    const [exposed] = warnings({ LISTEN: '0.0.0.0:8080', ...short })
+    assert.equal(exposed?.variable, 'CALLER_KEY')
+    assert.match(exposed?.message ?? '', /fewer than 16 characters.* other hosts can reach LISTEN/)
+    const [local] = warnings(short)
+    assert.match(local?.message ?? '', /fewer than 16 characters.* makes a better one$/)
+  })
+
   it('with an invalid key has one problem, not two', () => {
     assert.deepEqual(variablesWithProblem({ LISTEN: '0.0.0.0:8080', CALLER_KEY: 'a b' }), ['CALLER_KEY'])
+  })
+})
+
+describe('a caller key', () => {
+  it('is not the client secret, of no route', () => {
+    const shared = 'one-value-for-everything'
+    const { problems } = failure({ CALLER_KEY: `a-long-random-caller-key,${shared}`, CLIENT_SECRET: shared })
+    assert.deepEqual(
+      problems.map(({ variable }) => variable),
+      ['CALLER_KEY'],
+    )
+    const route = { ROUTES: 'gls', ROUTE_GLS_PREFIX: '/gls', ROUTE_GLS_CLIENT_SECRET: shared }
+    assert.deepEqual(variablesWithProblem({ CALLER_KEY: shared, ...route }), ['CALLER_KEY'])
   })
 })
 

@@ -107,18 +107,20 @@ describe('credentials', () => {
     )
   })
 
-  it('of a route with its own upstream are minted on that origin', () => {
-    assert.deepEqual(
-      credentials({
-        ...GLS,
-        TOKEN_URL: 'https://main.example/t',
-        ROUTE_GLS_UPSTREAM_URL: 'https://gls.example/x',
-      }),
-      [
-        ['default', 'https://main.example/t', null],
-        ['gls', 'https://gls.example/integration/v1/authz/token', null],
-      ],
-    )
+  it('of a route with its own upstream are minted on that origin when no token URL is set', () => {
+    assert.deepEqual(credentials({ ...GLS, ROUTE_GLS_UPSTREAM_URL: 'https://gls.example/x' }), [
+      ['default', 'https://api.clear.in/integration/v1/authz/token', null],
+      ['gls', 'https://gls.example/integration/v1/authz/token', null],
+    ])
+  })
+
+  it('of a route with its own upstream inherit a token URL that is set', () => {
+    const env = {
+      ...GLS,
+      TOKEN_URL: 'https://main.example/t',
+      ROUTE_GLS_UPSTREAM_URL: 'https://gls.example/x',
+    }
+    assert.deepEqual(credentials(env), [['default', 'https://main.example/t', null]])
   })
 
   it('of a route with neither URL are minted where the main ones are', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { editDistance, resemblance } from '../../config/resemblance.ts'
+import { compared, editsWithin, resemblance } from '../../config/resemblance.ts'
 import { mainVariables } from '../../config/variables.ts'
 import { fc } from '../support/fast-check.ts'
 import { load, MINIMAL } from './support.ts'
@@ -56,7 +56,7 @@ describe('a misspelt variable', () => {
             swap: name.slice(0, i) + name[i + 1] + name[i] + name.slice(i + 2),
           }[slip]
           if (known.includes(wrong)) return
-          assert.ok((resemblance(wrong, name) ?? 9) <= 1, wrong)
+          assert.ok((resemblance(compared(wrong), compared(name)) ?? 9) <= 1, wrong)
         },
       ),
     )
@@ -65,10 +65,20 @@ describe('a misspelt variable', () => {
 
 describe('the edit distance', () => {
   it('counts insertions, deletions, replacements and swaps of neighbours', () => {
-    assert.equal(editDistance('', 'abc'), 3)
-    assert.equal(editDistance('abc', 'abc'), 0)
-    assert.equal(editDistance('abc', 'acb'), 1)
-    assert.equal(editDistance('kitten', 'sitting'), 3)
+    assert.equal(editsWithin(9, '', 'abc'), 3)
+    assert.equal(editsWithin(9, 'abc', 'abc'), 0)
+    assert.equal(editsWithin(9, 'abc', 'acb'), 1)
+    assert.equal(editsWithin(9, 'kitten', 'sitting'), 3)
+  })
+
+  it('is given up early exactly when it is over the limit', () => {
+    const name = fc.string({ unit: fc.constantFrom('A', 'B', '_'), maxLength: 8 })
+    fc.assert(
+      fc.property(name, name, fc.nat(4), (a, b, limit) => {
+        const edits = editsWithin(16, a, b) as number
+        assert.equal(editsWithin(limit, a, b), edits <= limit ? edits : null)
+      }),
+    )
   })
 })
 

@@ -32,6 +32,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
       *--dry-run=client*) exec "$REAL_KUBECTL" "$@" ;;
       *" create "*|create\\ *) echo --- >> "$APPLIED"; exec "$REAL_KUBECTL" "$@" --dry-run=client --output=yaml >> "$APPLIED" ;;
       apply\\ --kustomize*) echo --- >> "$APPLIED"; exec "$REAL_KUBECTL" kustomize "$3" >> "$APPLIED" ;;
+      *apply\\ --filename\\ helm/*) echo --- >> "$APPLIED"; cat "$5" >> "$APPLIED" ;;
       apply\\ --filename\\ -) echo --- >> "$APPLIED"; cat >> "$APPLIED" ;;
       *rollout\\ status*|*logs*|*delete\\ secret*|*exec*) ;;
       *) echo "unexpected: kubectl $*" >&2; exit 64 ;;

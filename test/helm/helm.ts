@@ -12,6 +12,7 @@ export interface KubernetesObject {
     readonly name: string
     readonly namespace?: string
     readonly labels?: Record<string, string>
+    readonly annotations?: Record<string, string>
   }
   // biome-ignore lint/suspicious/noExplicitAny: what a test reads of it, that test checks
   readonly [field: string]: any
@@ -36,22 +37,49 @@ export function chartsWith(helm: string): { readonly folder: string; remove(): v
   return { folder, remove: () => rmSync(folder, { recursive: true }) }
 }
 
-/** Renders a chart into its objects. */
-export function render(helm: string, chart: string, values: readonly string[] = []): KubernetesObject[] {
-  const sets = values.flatMap((value) => ['--set', value])
-  const text = execFileSync(helm, ['template', 'shop', chart, '--namespace', 'shops', ...sets], {
-    stdio: 'pipe',
-  })
-  return parseAllDocuments(text.toString())
+/** Renders a chart into its objects; `kubeVersion`, such as 1.28.0, is that of the cluster. */
+export function render(
+  helm: string,
+  chart: string,
+  values: readonly string[] = [],
+  kubeVersion?: string,
+): KubernetesObject[] {
+  return parseAllDocuments(renderedText(helm, chart, values, kubeVersion))
     .map((document) => document.toJS() as KubernetesObject)
     .filter((object) => object !== null)
 }
 
+/** The same as text, with the path of its template before each object; `file` is what a values file has in it. */
+export function renderedText(
+  helm: string,
+  chart: string,
+  values: readonly string[],
+  kubeVersion?: string,
+  file: object = {},
+): string {
+  const args = [...templateArguments(chart, values, kubeVersion), '--values', '-']
+  const { status, stdout, stderr } = spawnSync(helm, args, { encoding: 'utf8', input: JSON.stringify(file) })
+  if (status !== 0) throw new Error(stderr)
+  return stdout
+}
+
 /** What Helm says of values it refuses; null when it takes them. */
-export function refusal(helm: string, chart: string, values: readonly string[]): string | null {
-  const sets = values.flatMap((value) => ['--set', value])
-  const { status, stderr } = spawnSync(helm, ['template', 'shop', chart, ...sets], { encoding: 'utf8' })
+export function refusal(
+  helm: string,
+  chart: string,
+  values: readonly string[],
+  kubeVersion?: string,
+): string | null {
+  const { status, stderr } = spawnSync(helm, templateArguments(chart, values, kubeVersion), {
+    encoding: 'utf8',
+  })
   return status === 0 ? null : stderr
+}
+
+function templateArguments(chart: string, values: readonly string[], kubeVersion?: string): string[] {
+  const sets = values.flatMap((value) => ['--set', value])
+  const cluster = kubeVersion === undefined ? [] : ['--kube-version', kubeVersion]
+  return ['template', 'shop', chart, '--namespace', 'shops', ...sets, ...cluster]
 }
 
 /** What Helm tells whoever installs the chart; rendered as a ConfigMap's text, for Helm shows notes only with a cluster. */

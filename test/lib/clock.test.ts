@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { systemClock } from '../../proxy/lib/clock.ts'
 
@@ -35,4 +36,30 @@ test('a sleep ends with the reason of its signal, at once, and leaves no listene
   const other = new AbortController()
   await systemClock.sleep(1, other.signal)
   assert.equal(getEventListeners(other.signal, 'abort').length, 0)
+})
+
+test('what arrived while the process stood still is dealt with before a timer that fell due meanwhile', async (test) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [peer] = (await once(server, 'connection')) as [Socket]
+  test.after(() => {
+    client.destroy()
+    server.close()
+  })
+  const happened: string[] = []
+  client.on('data', () => happened.push('answer'))
+  const deadline = new Promise<void>((resolve) => {
+    systemClock.after(20, () => {
+      happened.push('deadline')
+      resolve()
+    })
+  })
+  const cancelled = systemClock.after(20, () => happened.push('cancelled'))
+  client.once('data', cancelled)
+  peer.write('answer')
+  const until = performance.now() + 100
+  while (performance.now() < until);
+  await deadline
+  assert.deepEqual(happened, ['answer', 'deadline'])
 })

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import request from 'supertest'
 import { ProblemError } from '../../proxy/lib/errors.ts'
 import type { RotateResult } from '../../proxy/ops/admin.ts'
-import { type OpsDeps, opsApp } from '../../proxy/ops/server.ts'
+import { type OpsDeps, opsApp } from '../../proxy/ops/app.ts'
 import { credential, type LoggedEvent, NOW, opsDeps, recordingLog } from './deps.ts'
 
 const MINTED: RotateResult = {

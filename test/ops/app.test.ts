@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import request from 'supertest'
-import { opsApp } from '../../proxy/ops/server.ts'
+import { opsApp } from '../../proxy/ops/app.ts'
 import { credential, emptyCredential, type LoggedEvent, opsDeps, recordingLog } from './deps.ts'
 
 const GET_PATHS = ['/livez', '/startupz', '/readyz', '/status', '/metrics', '/']
@@ -78,6 +78,7 @@ describe('ops address', () => {
       const { headers } = await request(app).get(path)
       assert.equal(headers['cache-control'], 'no-store', path)
       assert.equal(headers['x-content-type-options'], 'nosniff', path)
+      assert.equal(headers['cross-origin-resource-policy'], 'same-origin', path)
       assert.match(
         headers['content-security-policy'] ?? '',
         /^default-src 'none'.*frame-ancestors 'none'/,

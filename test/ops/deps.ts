@@ -65,6 +65,7 @@ export function opsDeps(changes: Partial<OpsDeps> = {}): OpsDeps {
     ],
     credentials: () => [credential()],
     counters: new TrafficCounters(['default']),
+    allowedHosts: [],
     lifecycle: { started: () => true, draining: () => false },
     rotate: async () => {
       throw new Error('not expected here')

@@ -38,6 +38,16 @@ describe('health', () => {
     )
   })
 
+  it('says when it is the token store that keeps a credential without a token', () => {
+    const store = { kind: 'file', healthy: false, errors: 3 }
+    const credentials = [emptyCredential({ state: 'backing_off', store })]
+    const { reason } = readiness({ started: true, draining: false, credentials })
+    assert.equal(
+      reason,
+      'no usable token for credential default: backing_off, the token store (file) does not work',
+    )
+  })
+
   it('is not ready before the listeners are open', () => {
     const { ok, reason } = readiness({ started: false, draining: false, credentials: [credential()] })
     assert.equal(ok, false)

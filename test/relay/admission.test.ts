@@ -302,8 +302,21 @@ describe('admission: where it goes', () => {
     assert.equal(verdict(admit, { method: 'POST', target: '/einv/generate?x' }), '/base/einv/generate?x')
     assert.equal(verdict(admit, { method: 'POST', target: '/einv/x' }), 'request_forbidden')
     assert.equal(verdict(admit, { target: '/other' }), 'request_forbidden')
-    for (const target of ['/einv/a%2fb', '/einv/a%5cb', '/einv/a\\b']) {
+    for (const target of ['/einv/a%2fb', '/einv/a%5cb', '/einv/a\\b', '/einv/a%252fb', '/einv/a%2%66b']) {
       assert.equal(verdict(admit, { target }), 'request_forbidden', target)
+    }
+  })
+
+  it('forwards under an allow list nothing whose method or path a field may override', () => {
+    const change = { target: '/open', overrides: true }
+    const listed = admission({ routes: [route({ allow: [{ method: 'GET', path: '/open' }] })] })
+    assert.equal(verdict(listed, change), 'request_forbidden')
+    assert.equal(verdict(admission(), change), '/open')
+  })
+
+  it('refuses overlong forms, which lenient servers read as a slash or a dot', () => {
+    for (const target of ['/integration%c0%afv1/authz/token', '/%c0%ae%c0%ae/x']) {
+      assert.equal(verdict(admission(), { target }), 'request_invalid', target)
     }
   })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Route } from '../../proxy/relay/forwarder.ts'
-import { rewriteLocation } from '../../proxy/relay/location.ts'
+import { rewriteLocation, rewriteRefresh } from '../../proxy/relay/location.ts'
 
 const HOST = 'localhost:8080'
 
@@ -59,5 +59,20 @@ describe('Location', () => {
 
   it('is a path for a caller that sent no Host', () => {
     assert.equal(seen('https://api.example', '/gls', 'https://api.example/a', null), '/gls/a')
+  })
+})
+
+describe('the Refresh a caller sees', () => {
+  const stars = (refresh: string) => rewriteRefresh(refresh, (location) => `*${location}*`)
+
+  it('has its URL rewritten like a Location, in quotes or not', () => {
+    assert.equal(stars('5; url=https://api.example/a'), '5; url=*https://api.example/a*')
+    assert.equal(stars('0;URL = "/a;b,c"'), '0;URL = "*/a;b,c*"')
+    assert.equal(stars("1, url='/a'"), "1, url='*/a*'")
+    assert.equal(stars('0; url="/never ends'), '0; url="*/never ends*')
+  })
+
+  it('passes unchanged when it has none', () => {
+    for (const refresh of ['5', '', '5;', '5; /a', 'url=/a']) assert.equal(stars(refresh), refresh)
   })
 })

@@ -5,7 +5,8 @@ import {
   createAllowList,
   fullyDecoded,
   hasDotSegment,
-  hasEncodedSeparator,
+  hasOverlongForm,
+  hidesSeparator,
   isOriginForm,
   isPlainTarget,
   normalForm,
@@ -113,8 +114,20 @@ describe('paths', () => {
   })
 
   it('recognises separators in disguise', () => {
-    for (const path of ['/a%2fb', '/a%2Fb', '/a%5Cb', '/a\\b', '/a%00']) assert.ok(hasEncodedSeparator(path))
-    assert.equal(hasEncodedSeparator('/a%20b'), false)
+    const hides = (path: string) => hidesSeparator(path, fullyDecoded(path) ?? '')
+    for (const path of ['/a%2fb', '/a%2Fb', '/a%5Cb', '/a\\b', '/a%00', '/a%252fb', '/a%2%66b']) {
+      assert.equal(hides(path), true, path)
+    }
+    for (const path of ['/a%20b', '/a//b/', '/']) assert.equal(hides(path), false, path)
+  })
+
+  it('recognises overlong forms of a slash or a dot, and leaves other bytes alone', () => {
+    for (const path of ['/a%c0%afb', '/%c0%ae%c0%ae/', '/a%C1%9Cb', '/a%e0%80%afb', '/a%f0%80%80%afb']) {
+      assert.equal(hasOverlongForm(fullyDecoded(path) ?? ''), true, path)
+    }
+    for (const path of ['/caf%c3%a9', '/%e2%82%ac', '/caf%e9', '/%C0', '/%f0%9f%98%80']) {
+      assert.equal(hasOverlongForm(fullyDecoded(path) ?? ''), false, path)
+    }
   })
 
   it('matches allow rules by method and whole segments', () => {

@@ -45,6 +45,7 @@ describe('an upstream behind TLS', () => {
     })
     const body = Buffer.alloc(3 * 2 ** 20, 'abcdefghijklmnopqrstuvwxyz').toString('latin1')
     for (let count = 0; count < 2; count++) {
+      world.tokens.token = heldToken(TOKEN)
       const got = await world.call('POST', '/', [], body)
       assert.equal(got.status, 200)
       assert.ok(got.text === body)

@@ -44,6 +44,17 @@ describe('the head of an answer', () => {
     assert.deepEqual([head.keepAlive, head.keepAliveS], [false, 7])
   })
 
+  it('has the URLs rewritten that a browser would follow, and no others', () => {
+    const lines = ['Location: /a', 'Content-Location: /b', 'Refresh: 5; url=/c', 'Link: </d>; rel=next']
+    const { forwarded } = parse(['HTTP/1.1 200 OK', ...lines], { rewrite: (value) => `/gls${value}` })
+    assert.deepEqual(forwarded.slice(1), [
+      'Location: /gls/a',
+      'Content-Location: /gls/b',
+      'Refresh: 5; url=/gls/c',
+      'Link: </d>; rel=next',
+    ])
+  })
+
   it('is in our own version whatever the upstream speaks', () => {
     assert.deepEqual(parse(['HTTP/1.0 404 Not here', 'A: b']).forwarded, ['HTTP/1.1 404 Not here', 'A: b'])
     assert.deepEqual(parse(['HTTP/1.0 404']).forwarded, ['HTTP/1.1 404 '])

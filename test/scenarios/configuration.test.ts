@@ -185,7 +185,8 @@ describe('the configuration of a process', { concurrency: 2 }, () => {
     )
     // Any command of the protocol: what it is to be answered is for the tests of the store.
     await eventually('a command arrives', () => /^\*\d+\r\n\$\d+\r\n/.test(heard))
-    await sidecar.logged('store_unreachable')
+    const { cause } = await sidecar.logged('store_unreachable')
+    assert.equal(cause, 'TimeoutError')
     // Without the store nobody knows whether a token lives: no mint.
     assertTokenRequests(sandbox, { requests: 0, minted: 0 })
   })

@@ -19,7 +19,7 @@ import {
   tokenRequests,
 } from './setup.ts'
 
-/** `REPLICAS=16 MINUTES=2 LIFE_MS=5000` is the long variant of the first scenario. */
+/** `REPLICAS=16 MINUTES=2 LIFE_MS=5000 PATIENCE_MS=60000` is the long variant of the first two scenarios. */
 const replicas = Number(process.env['REPLICAS'] ?? 4)
 const durationMs = Number(process.env['MINUTES'] ?? 0.2) * 60_000
 const LIFE_MS = Number(process.env['LIFE_MS'] ?? 4_000)
@@ -44,7 +44,7 @@ describe('a fleet that shares its token through Redis', { skip: skipReason, conc
   })
 
   it('needs no mint for a rolling restart of all', async (test) => {
-    const fleet = await startFleet(test)
+    const fleet = await startFleet(test, { replicas })
     const running = fleet.sidecars.map((sidecar) => ({ sidecar, load: loadOn(test, [sidecar], 2) }))
     const loads = running.map(({ load }) => load)
     for (const [index, { sidecar, load }] of running.entries()) {

@@ -4,11 +4,13 @@ import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MintEvent } from '../../sandbox/mint-log.ts'
 import type { Sandbox, SandboxOptions } from '../../sandbox/server.ts'
-import { sandboxFor } from '../sandbox/client.ts'
+import { type Answer, sandboxFor } from '../sandbox/client.ts'
 import { failuresOf, longestMs, type RecordedLoad, startRecordedLoad } from '../support/load-record.ts'
 import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
 import { type Sidecar, startSidecar } from '../support/sidecar-process.ts'
 import { assertOneAtATime, eventually, settingsFor, tokenRequests } from './setup.ts'
+
+const PATIENCE_MS = 20_000
 
 export interface FleetOptions {
   readonly replicas?: number
@@ -58,30 +60,39 @@ export async function agreement(sandbox: Sandbox, sidecars: readonly Sidecar[], 
   return performance.now() - began
 }
 
-/** The request to the token API that is the nth, once `reached` holds for it. */
+/** The request to the token API that is the nth, once `reached` holds for it. Fails after 20 s, with all that the token API saw. */
 export async function requestThat(
   sandbox: Sandbox,
   nth: number,
   reached: (event: MintEvent) => boolean,
 ): Promise<MintEvent> {
+  const until = performance.now() + PATIENCE_MS
   for (;;) {
-    const event = tokenRequests(sandbox)[nth - 1]
+    const requests = tokenRequests(sandbox)
+    const event = requests[nth - 1]
     if (event !== undefined && reached(event)) return event
+    const seen = `${JSON.stringify(requests)} at ${Date.now()}`
+    assert.ok(performance.now() < until, `token request ${nth} has not come so far in 20 s: ${seen}`)
     await sleep(1)
   }
 }
 
-/** A person asks that replica for a rotation; whether it is answered is not waited for. */
-export function askToRotate(sidecar: Sidecar): void {
+/** A person asks that replica for a rotation. */
+export function rotateAt(sidecar: Sidecar): Promise<Answer> {
   const headers = { 'x-sidecar-request': '1' }
-  sidecar.ask('/rotate', { method: 'POST', headers }).catch(() => {})
+  return sidecar.ask('/rotate', { method: 'POST', headers })
 }
 
-/** A way to Redis that keeps back all answers from the one to an announcement on. */
+/** The same, when it may never be answered. */
+export function askToRotate(sidecar: Sidecar): void {
+  rotateAt(sidecar).catch(() => {})
+}
+
+/** A way to Redis that can keep back answers. */
 export interface Wire {
   readonly url: string
-  /** Resolves when an announcement has been answered, and the answer kept back. */
-  readonly announced: Promise<void>
+  /** Keeps back all answers from the one to the next announcement on. Resolves when that one is kept back; rejects after 20 s. */
+  hold(): Promise<void>
   /** Passes on what was kept back. */
   release(): void
 }
@@ -90,11 +101,8 @@ export interface Wire {
 export async function wireTo(test: TestContext, redis: RedisServer): Promise<Wire> {
   const sockets = new Set<Socket>()
   let kept: (() => void)[] | null = null
-  let announcement = false
-  let resolveAnnounced = () => {}
-  const announced = new Promise<void>((resolve) => {
-    resolveAnnounced = resolve
-  })
+  let announced = false
+  let resolveHeld: (() => void) | null = null
   const server = createServer((client) => {
     const upstream = connect(redis.port, '127.0.0.1')
     for (const [from, to] of [
@@ -106,13 +114,13 @@ export async function wireTo(test: TestContext, redis: RedisServer): Promise<Wir
       from.on('close', () => to.destroy())
     }
     client.on('data', (bytes) => {
-      announcement ||= bytes.includes('"announced":true}}')
+      announced ||= resolveHeld !== null && bytes.includes('"announced":true}}')
       upstream.write(bytes)
     })
     upstream.on('data', (bytes) => {
-      if (announcement && kept === null) {
+      if (announced && kept === null) {
         kept = []
-        resolveAnnounced()
+        resolveHeld?.()
       }
       if (kept === null) client.write(bytes)
       else kept.push(() => client.write(bytes))
@@ -125,11 +133,20 @@ export async function wireTo(test: TestContext, redis: RedisServer): Promise<Wir
   })
   return {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    announced,
+    hold() {
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error('no announcement in 20 s')), PATIENCE_MS)
+        resolveHeld = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    },
     release() {
       for (const pass of kept ?? []) pass()
       kept = null
-      announcement = false
+      announced = false
+      resolveHeld = null
     },
   }
 }

@@ -50,11 +50,13 @@ describe('what is released', () => {
     for (const path of files) {
       assert.match(
         path,
-        /^(dist\/(main|chunks\/[\w.-]+)\.js|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/.+\.(md|svg)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+        /^(dist\/(main|index|chunks\/[\w.-]+)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/[\w/-]+\.(md|svg)|docs\/examples\/[\w.-]+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
       )
     }
     for (const path of [
       'dist/main.js',
+      'dist/index.js',
+      'dist/types/proxy/index.d.ts',
       'dist/THIRD-PARTY-LICENSES.txt',
       'dist/sbom.cdx.json',
       'README.md',
@@ -69,7 +71,18 @@ describe('what is released', () => {
   })
 })
 
+const actionlint = process.env['ACTIONLINT'] ?? 'actionlint'
+const actionlintSkip =
+  spawnSync(actionlint, ['-version']).status === 0
+    ? false
+    : 'actionlint is not installed (ACTIONLINT or PATH)'
+
 describe('the workflows', () => {
+  it('satisfy actionlint', { skip: actionlintSkip }, () => {
+    const { status, stdout } = spawnSync(actionlint, { encoding: 'utf8' })
+    assert.equal(status, 0, stdout)
+  })
+
   for (const file of readdirSync('.github/workflows')) {
     const workflow = parse(readFileSync(join('.github/workflows', file), 'utf8'))
     const jobs = Object.entries(workflow.jobs as Record<string, Job>)

@@ -46,4 +46,18 @@ describe('a failed call of a soak', () => {
     assert.equal(wasBoundToFail(failed, [], [foreign(100_050)]), false)
     assert.equal(wasBoundToFail(failed, [], [foreign(99_000), foreign(100_050)]), false)
   })
+
+  it('and one of the two at least was none of our own answered mints', () => {
+    const failed = outcome('status 401', 100)
+    assert.equal(wasBoundToFail(failed, [], [answered(100_010), foreign(100_010)]), true)
+    assert.equal(
+      wasBoundToFail(failed, [], [answered(99_900), { ...answered(100_010), answeredAt: null }]),
+      true,
+    )
+    assert.equal(wasBoundToFail(failed, [], [answered(99_900), answered(100_010)]), false)
+    assert.equal(
+      wasBoundToFail(failed, [], [answered(99_900), { ...foreign(100_010), outcome: 'faulty' }]),
+      false,
+    )
+  })
 })

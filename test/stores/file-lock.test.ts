@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { type Clock, systemClock } from '../../proxy/lib/clock.ts'
 import { FileLock } from '../../proxy/stores/file-lock.ts'
@@ -157,6 +157,43 @@ describe('a file lock', () => {
       { message: 'enough' },
     )
     assert.deepEqual(await filesUnder(join(file, '..')), [turn])
+  })
+})
+
+describe('a lock in a directory where others may write', () => {
+  it('is not taken where its own directory is a link to somebody else’s', async () => {
+    const theirs = join(root, `${++count}`)
+    await mkdir(theirs)
+    await writeFile(join(theirs, 'precious'), '')
+    await mkdir(dirname(file))
+    await symlink(theirs, `${file}.lock`)
+    await assert.rejects(
+      lock(systemClock).run(soon(), async () => {}),
+      { code: 'file_refused' },
+    )
+    assert.deepEqual(await filesUnder(theirs), [join(theirs, 'precious')])
+  })
+
+  const noRoot = process.getuid?.() !== 0 && 'only root can make another user’s directory'
+  it('is not taken in another user’s directory', { skip: noRoot }, async () => {
+    await mkdir(`${file}.lock`, { recursive: true })
+    await chown(`${file}.lock`, 12_345, 12_345)
+    await assert.rejects(
+      lock(systemClock).run(soon(), async () => {}),
+      { code: 'file_refused' },
+    )
+  })
+
+  it('does not write to what a link in its draft’s place points at', async () => {
+    const precious = join(root, 'precious')
+    await writeFile(precious, 'precious')
+    const turn = await begin(lock(systemClock, 'victim'))
+    const draft = join(`${file}.lock`, 'held', 'victim.1')
+    await rm(draft)
+    await symlink(precious, draft)
+    await assert.rejects(turn.replace('content'), { code: 'file_refused' })
+    assert.equal(await readFile(precious, 'utf8'), 'precious')
+    await turn.end()
   })
 })
 

@@ -5,9 +5,11 @@ import type { Teardown } from './sidecar-process-program.ts'
 /** A load whose calls are all kept, to be judged afterwards. */
 export interface RecordedLoad extends Load {
   readonly outcomes: readonly Outcome[]
-  /** Resolves when `count` more calls have ended. */
+  /** Resolves when `count` more calls have ended. Rejects when that takes 30 s. */
   more(count: number): Promise<void>
 }
+
+const PATIENCE_MS = 30_000
 
 /** Starts a load that the end of the test stops. */
 export function startRecordedLoad(teardown: Teardown, options: Omit<LoadOptions, 'done'>): RecordedLoad {
@@ -26,12 +28,20 @@ export function startRecordedLoad(teardown: Teardown, options: Omit<LoadOptions,
     stop: () => load.stop(),
     more(count) {
       const wanted = outcomes.length + count
-      return new Promise((resolve) => {
+      return new Promise((resolve, reject) => {
         const look = () => {
           if (outcomes.length < wanted) return
-          watchers.delete(look)
+          end()
           resolve()
         }
+        const end = () => {
+          clearTimeout(timer)
+          watchers.delete(look)
+        }
+        const timer = setTimeout(() => {
+          end()
+          reject(new Error(`${wanted - outcomes.length} of ${count} calls have not ended in 30 s`))
+        }, PATIENCE_MS)
         watchers.add(look)
       })
     },

@@ -27,6 +27,9 @@ export interface Outcome {
   readonly failure: string | null
 }
 
+/** The longest wait of a scenario is a tenth of it: a call that takes longer was lost by somebody. */
+const PATIENCE_MS = 120_000
+
 export interface LoadOptions {
   /** Origins; call n goes to each in turn. */
   readonly urls: readonly string[]
@@ -125,7 +128,8 @@ function exchange(
   const { method, path, headers = {}, body, chunked = false } = plan
   return new Promise((resolve, reject) => {
     const length = body === undefined || chunked ? {} : { 'content-length': String(body.length) }
-    const outgoing = request(url + path, { method, agent, headers: { ...headers, ...length } })
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    const outgoing = request(url + path, { method, agent, signal, headers: { ...headers, ...length } })
     outgoing.once('error', reject)
     outgoing.once('response', (response: IncomingMessage) => {
       const received: Buffer[] = []

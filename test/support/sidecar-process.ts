@@ -26,12 +26,14 @@ export interface Sidecar {
   logged(event: string, fits?: (line: LogLine) => boolean): Promise<LogLine>
   /** What was logged under the event so far. */
   lines(event: string): LogLine[]
+  /** Rejects when no answer comes in a minute. */
   ask(path: string, sending?: Sending): Promise<Answer>
   status(): Promise<StatusDocument>
   /** Sum of a metric's samples that have these labels. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   /** Resolves when /readyz says so. */
   ready(): Promise<void>
+  stderr(): string
   signal(name: NodeJS.Signals): void
   /** Ends it in order; resolves to the exit code. */
   stop(name?: NodeJS.Signals): Promise<number | null>
@@ -39,7 +41,10 @@ export interface Sidecar {
   kill(): Promise<void>
 }
 
-const PATIENCE_MS = 20_000
+/** More helps where sixteen replicas start on a machine that has other things to do. */
+const PATIENCE_MS = Number(process.env['PATIENCE_MS'] ?? 20_000)
+/** A rotation may have to wait for two leases. */
+const ANSWER_MS = 60_000
 const POLL_MS = 20
 const MOST_LINES = 10_000
 
@@ -76,7 +81,8 @@ export async function startSidecar(
     })
   const started = await logged('started')
   const opsUrl = String(started['ops'])
-  const ask: Sidecar['ask'] = (path, sending) => send(opsUrl + path, sending)
+  const ask: Sidecar['ask'] = (path, sending) =>
+    send(opsUrl + path, { signal: AbortSignal.timeout(ANSWER_MS), ...sending })
 
   return {
     url: String(started['listen']),
@@ -106,6 +112,7 @@ export async function startSidecar(
         let timer = setTimeout(poll, 0)
         return () => clearTimeout(timer)
       }),
+    stderr: program.stderr,
     signal: program.signal,
     async stop(name = 'SIGTERM') {
       program.signal(name)

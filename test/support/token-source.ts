@@ -21,7 +21,10 @@ export interface TokenScript {
   replace?: (rejected: HeldToken, sentAt: number, waiting: Waiting) => Promise<HeldToken | null>
 }
 
-/** A token source that does what its script says and remembers what it was asked. By default it holds `token` and never replaces it. */
+/**
+ * A token source that does what its script says and remembers what it was asked. By default it holds `token` and never replaces
+ * it; once a replacement was given it holds that one, as a manager does: a call whose connection took long asks again.
+ */
 export class ScriptedTokens implements TokenSource {
   token: HeldToken
   script: TokenScript
@@ -47,7 +50,9 @@ export class ScriptedTokens implements TokenSource {
 
   async replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
     this.rejections.push({ rejected, sentAt, waiting })
-    return this.script.replace ? await this.script.replace(rejected, sentAt, waiting) : null
+    const replacement = this.script.replace ? await this.script.replace(rejected, sentAt, waiting) : null
+    if (replacement !== null) this.token = replacement
+    return replacement
   }
 
   replayAccepted(replaced: HeldToken): void {

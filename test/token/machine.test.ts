@@ -207,6 +207,7 @@ for (const [title, sleep] of [
     machine.on({ kind: 'begun', count: 1 })
     sleep(machine.wait(DRAIN_MS))
     assert.deepEqual(machine.tick(), ['release'])
+    assert.equal(machine.told.at(-1), 'mint_put_off')
     assert.equal(machine.state.phase.kind, 'idle')
     assert.deepEqual(machine.tick(), [])
     machine.wait(MINUTE).tick()

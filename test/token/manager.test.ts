@@ -441,6 +441,21 @@ test('a process that stops while it asks for the right to mint gives it back, an
   assert.notEqual(await next.acquire(8_000, new AbortController().signal), null)
 })
 
+test('the minter is got ready while the right to mint is asked for, and not before', async () => {
+  const scene = new Scene()
+  await scene.startHolding()
+  assert.equal(scene.minter.warmed, 1)
+  const acquiring = scene.medium.holdBack(2)
+  const rotated = scene.manager.rotate(new AbortController().signal)
+  const open = await acquiring
+  assert.deepEqual([scene.minter.warmed, scene.minter.sent], [2, 1])
+  open()
+  await scene.clock.advance(SECOND)
+  scene.minter.answers(minted('token-2'))
+  await rotated
+  await scene.stop()
+})
+
 // A new secret.
 
 test('a new secret’s token takes the place of the old one’s; the old one serves meanwhile', async () => {

@@ -18,7 +18,12 @@ export const TOKEN_URL = new URL('https://api.test/token')
 export class ScriptedMinter {
   readonly #waiting: ((outcome: MintOutcome) => void)[] = []
   sent = 0
+  warmed = 0
   answer: (() => MintOutcome) | null = null
+
+  warm(): void {
+    this.warmed++
+  }
 
   mint(): Promise<MintOutcome> {
     this.sent++

@@ -11,7 +11,7 @@ The container, the one place where it is defined: apps' pods get it by "token-si
 - name: CLIENT_SECRET_FILE
   value: /run/secrets/token-sidecar/client/{{ .Values.clientSecret.key }}
 - name: OPS_LISTEN
-  value: "0.0.0.0:{{ .Values.ports.ops }}"
+  value: "{{ .Values.ports.address }}:{{ .Values.ports.ops }}"
 - name: TOKEN_STORE
 {{- if eq .Values.store.kind "kubernetes" }}
   value: kubernetes:{{ .Release.Namespace }}/{{ include "token-sidecar.fleetSecretName" . }}
@@ -25,23 +25,32 @@ The container, the one place where it is defined: apps' pods get it by "token-si
 {{- end }}
 {{- if not .Values.settings.UPSTREAM_URL }}{{ fail "settings.UPSTREAM_URL: the base URL of the business APIs is required" }}{{ end }}
 {{- range $name, $value := .Values.settings }}
-{{- if ne (toString $value) "" }}
+{{- /* A large number would be written as 1e+06. */ -}}
+{{- $text := ternary (printf "%.0f" (float64 $value)) (toString $value) (kindIs "float64" $value) }}
+{{- if ne $text "" }}
 - name: {{ $name }}
-  value: {{ toString $value | quote }}
+  value: {{ $text | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* What the chart's own pods and an app's pod have in common. Takes a dict: root, env (more of it), readiness. */}}
+{{/*
+What the chart's own pods and an app's pod have in common. Takes a dict: root; env (more of it); readiness; resources (else those of
+the values); command (else serve: another one ends by itself and is asked nothing).
+*/}}
 {{- define "token-sidecar.containerSpec" -}}
 {{- $root := .root -}}
+{{- $command := default "serve" .command -}}
 name: token-sidecar
 image: {{ include "token-sidecar.image" $root }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-args: [serve]
+args: [{{ $command }}]
 env:
   {{- include "token-sidecar.env" $root | nindent 2 }}
-  {{- .env | nindent 2 }}
+  {{- with .env }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- if eq $command "serve" }}
 ports:
   - name: ts-ops
     containerPort: {{ $root.Values.ports.ops }}
@@ -59,8 +68,9 @@ readinessProbe:
   periodSeconds: 5
   failureThreshold: 2
 {{- end }}
+{{- end }}
 resources:
-  {{- toYaml $root.Values.resources | nindent 2 }}
+  {{- toYaml (default $root.Values.resources .resources) | nindent 2 }}
 securityContext:
   {{- toYaml $root.Values.securityContext | nindent 2 }}
 volumeMounts:
@@ -72,6 +82,24 @@ volumeMounts:
     mountPath: /var/run/secrets/kubernetes.io/serviceaccount
     readOnly: true
   {{- end }}
+  {{- with $root.Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+The container goes on for so many seconds after it was told to end. Takes a dict: root, seconds. Before 1.30 the kubelet cannot sleep
+by itself, and the image has no shell.
+*/}}
+{{- define "token-sidecar.preStop" -}}
+lifecycle:
+  preStop:
+    {{- if semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version }}
+    sleep: { seconds: {{ .seconds }} }
+    {{- else }}
+    exec:
+      command: [/nodejs/bin/node, -e, "setTimeout(() => {}, {{ mul .seconds 1000 }})"]
+    {{- end }}
 {{- end -}}
 
 {{/* For an app's pod, under initContainers (or under containers with native=false). */}}
@@ -79,7 +107,12 @@ volumeMounts:
 {{- $listen := printf "- name: LISTEN\n  value: \"127.0.0.1:%v\"" .Values.ports.proxy -}}
 - {{ include "token-sidecar.containerSpec" (dict "root" . "env" $listen "readiness" .Values.readiness.enabled) | nindent 2 | trim }}
   {{- if .Values.native }}
+  {{- if semverCompare "<1.29-0" .Capabilities.KubeVersion.Version }}
+  {{- fail (printf "native: Kubernetes %s does not keep init containers running; set native=false and list the container under containers" .Capabilities.KubeVersion.Version) }}
+  {{- end }}
   restartPolicy: Always
+  {{- else if .Values.preStopSleepSeconds }}
+  {{- include "token-sidecar.preStop" (dict "root" . "seconds" .Values.preStopSleepSeconds) | nindent 2 }}
   {{- end }}
 {{- end -}}
 
@@ -89,8 +122,10 @@ volumeMounts:
   secret:
     secretName: {{ include "token-sidecar.clientSecretName" . }}
     items:
-      - key: {{ .Values.clientSecret.key }}
-        path: {{ .Values.clientSecret.key }}
+      {{- range prepend .Values.clientSecret.moreKeys .Values.clientSecret.key }}
+      - key: {{ . }}
+        path: {{ . }}
+      {{- end }}
 {{- if eq .Values.store.kind "kubernetes" }}
 - name: token-sidecar-api
   projected:
@@ -106,5 +141,8 @@ volumeMounts:
           items:
             - path: namespace
               fieldRef: { fieldPath: metadata.namespace }
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -34,7 +34,7 @@ token-sidecar/scrape: "true"
 {{- end -}}
 
 {{- define "token-sidecar.fleetSecretName" -}}
-{{- include "token-sidecar.fullname" . -}}
+{{- default (include "token-sidecar.fullname" .) .Values.store.kubernetes.secretName -}}
 {{- end -}}
 
 {{- define "token-sidecar.serviceAccountName" -}}

@@ -54,9 +54,9 @@ export async function secured(
     socket,
     ...(isIP(host) === 0 ? { servername: host } : { host }),
     ALPNProtocols: ['http/1.1'],
+    ...tlsOptions(files),
     // A certificate that is not trusted is looked at, to say what is wrong with it. Nothing is sent to who shows it.
     rejectUnauthorized: false,
-    ...tlsOptions(files),
   })
   try {
     await once(tls, 'secureConnect')

@@ -25,6 +25,12 @@ export const eventAdvice = {
     ],
     next: 'Give each of them an API client of its own, or the same TOKEN_STORE. If nobody should hold the secret, replace it. Until then replacements come at growing pauses.',
   },
+  mint_put_off: {
+    meaning:
+      'A mint was put off, since getting the right to it took so long that too little of MINT_TIMEOUT was left. Nothing was sent.',
+    causes: ['the token store is slow', 'this process had no CPU for seconds'],
+    next: 'Nothing, unless it comes often: then look at the store, or give the process more CPU.',
+  },
   secret_file_unreadable: {
     meaning: 'The file of the client secret cannot be read; the secret read before stays in use.',
     causes: ['the file is gone, or is being replaced', 'its rights no longer let this user read it'],

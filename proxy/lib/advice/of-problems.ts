@@ -22,6 +22,7 @@ export const problemAdvice = {
       'the name in Host is not in ALLOWED_HOSTS',
       'x-sidecar-key is missing or is not one of CALLER_KEY',
       'ALLOW does not list the method and path, or the method is TRACE',
+      'ALLOW is set, and the path hides a slash (%2f, also encoded twice) or a field overrides method or path (X-HTTP-Method-Override, X-Original-URL): the list could not say what the upstream makes of it',
       'the call comes from a web page of another site',
     ],
     next: 'The app needs no token of its own: it calls the business API alone. Otherwise add its Host name to ALLOWED_HOSTS, send the key, or extend ALLOW.',

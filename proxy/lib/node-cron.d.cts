@@ -1,0 +1,3 @@
+import type cron from 'node-cron'
+
+export declare function load(): typeof cron
