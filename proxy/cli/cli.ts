@@ -38,12 +38,18 @@ export function bugReport(error: unknown): string {
   return `token-sidecar: this is a bug, please report it\n${stack}\n`
 }
 
-/** Names the command that was probably meant. What is not like a command's name may be a secret in the wrong place. */
+/** What is not like a command's name may be a secret in the wrong place. */
+function shown(name: string): string {
+  return /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
+}
+
+/** Names the command that was probably meant. */
 async function unknownCommand(name: string): Promise<string> {
-  const shown = /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
   const { compared, resemblance } = await import('../../config/resemblance.ts')
-  const given = compared(name)
-  const nearest = Object.keys(commands).find((known) => resemblance(given, compared(known)) !== null)
+  const given = compared(name.toUpperCase())
+  const nearest = Object.keys(commands).find(
+    (known) => resemblance(given, compared(known.toUpperCase())) !== null,
+  )
   const hint = nearest === undefined ? '' : `did you mean ${nearest}? `
-  return `there is no command ${shown}; ${hint}see token-sidecar --help`
+  return `there is no command ${shown(name)}; ${hint}see token-sidecar --help`
 }

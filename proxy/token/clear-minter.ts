@@ -116,19 +116,19 @@ export class ClearMinter implements TokenMinter {
   }
 }
 
-/** A rejection may be the address's fault, so it says which one the request left from. */
-function withAddress(outcome: MintOutcome, localAddress: string | undefined): MintOutcome {
-  if (outcome.kind !== 'refused' || outcome.reason !== 'secret_rejected' || localAddress === undefined)
-    return outcome
-  return { ...outcome, error: { ...outcome.error, localAddress } }
-}
-
 /**
  * At the first mint: a sidecar that starts with a stored token is ready sooner without it. The default export, since a bundler
  * cannot tell the names that a CommonJS package exports.
  */
 async function loadClient() {
   return (await import('undici')).default
+}
+
+/** A rejection may be the address's fault, so it says which one the request left from. */
+function withAddress(outcome: MintOutcome, localAddress: string | undefined): MintOutcome {
+  if (outcome.kind !== 'refused' || outcome.reason !== 'secret_rejected' || localAddress === undefined)
+    return outcome
+  return { ...outcome, error: { ...outcome.error, localAddress } }
 }
 
 /** How far the token API's clock is ahead of ours, ms; 0 when it cannot be told from the second `Date` was rounded to. */
