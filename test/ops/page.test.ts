@@ -91,8 +91,8 @@ describe('status page', () => {
       routes: [{ name: attack, prefix: attack, upstream: attack, credential: attack }],
     })
     assert.doesNotMatch(text, /<script/)
-    // Version, twice in the reason, five for the credential, four for the route.
-    assert.equal(text.split('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#39;&#38;').length - 1, 12)
+    // Version, three times in the reason, five for the credential, four for the route.
+    assert.equal(text.split('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#39;&#38;').length - 1, 13)
   })
 
   it('carries nothing but its own style, and the policy lets only that style through', async () => {
