@@ -74,6 +74,7 @@ export function opsDeps(changes: Partial<OpsDeps> = {}): OpsDeps {
     quit() {
       throw new Error('not expected here')
     },
+    observe: () => () => {},
     log: recordingLog([]),
     runtime: {
       versions: { node: '24.0.0' },
