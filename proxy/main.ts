@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
-import { runCli } from './cli/cli.ts'
+import { bugReport, runCli } from './cli/cli.ts'
 import type { Edge } from './cli/edge.ts'
 import { systemClock } from './lib/clock.ts'
 import { leaveOutOfCoreDumps } from './lib/core-dump.ts'
@@ -55,6 +55,11 @@ const edge: Edge = {
   runtime: process,
 }
 
+// Node itself would print the error's own fields, where a call's head may be, and the whole bundle as the line it came from.
+process.on('uncaughtException', (error) => {
+  edge.err(bugReport(error))
+  process.exit(exits.internal_error)
+})
 process.exitCode = await runCli(edge)
 // What is still open now (an idle keep-alive connection, say) must not keep the process, nor must a reader of what was
 // written that has stopped reading.

@@ -55,11 +55,15 @@ export async function runCli(edge: Edge): Promise<number> {
       edge.err(`token-sidecar: ${error.message}\n`)
       return exits[error.code]
     }
-    edge.err(
-      `token-sidecar: this is a bug, please report it\n${error instanceof Error ? error.stack : String(error)}\n`,
-    )
+    edge.err(bugReport(error))
     return exits.internal_error
   }
+}
+
+/** What is printed of an error that nobody expected: its stack, and nothing of what else it holds. */
+export function bugReport(error: unknown): string {
+  const stack = error instanceof Error ? error.stack : String(error)
+  return `token-sidecar: this is a bug, please report it\n${stack}\n`
 }
 
 /** What is not like a command's name may be a secret in the wrong place. */

@@ -38,8 +38,7 @@ export function callFields(head: RequestHead): LogFields {
   }
 }
 
-/** A target that is no path is refused, and may have a password before an `@`; what follows `#` is nobody's business either. */
-function shownPath(target: string): string {
-  const path = pathOf(target).split('#', 1)[0] as string
-  return path.startsWith('/') ? path : path.replace(/[^/]*@/, '')
+/** A target that is no path is refused, and may hold a password; what follows `#` is as private as a query. */
+function shownPath(target: string): string | null {
+  return target.startsWith('/') ? (pathOf(target).split('#', 1)[0] as string) : null
 }

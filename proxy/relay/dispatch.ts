@@ -1,3 +1,4 @@
+import { afterEvents } from '../lib/clock.ts'
 import type { HeldToken } from '../token/source.ts'
 import type { CarriedToken } from './carried-token.ts'
 import type { Destination } from './destination.ts'
@@ -28,8 +29,10 @@ export class Dispatch {
   /** Head lines before the token's. */
   #lines = ''
   #isIdempotent = false
-  /** The connection that is being opened, with the token for it and when that was chosen (monotonic ms). */
   #opening: UpstreamConnection | null = null
+  /** Counts calls and their looks at idle connections, so that a look knows whether it is still wanted. */
+  #look = 0
+  /** The token for the connection that is opened or looked at, and when that was chosen (monotonic ms). */
   #chosen: HeldToken | null = null
   #chosenAt = 0
   #isHolding = false
@@ -57,22 +60,28 @@ export class Dispatch {
     this.#hasWaited = false
   }
 
-  /** Whether the call may be sent once more when its connection breaks before an answer. */
+  /** Whether the call does no harm when it reaches the upstream twice (RFC 9110, section 9.2.2). */
   get isRepeatable(): boolean {
     return this.#isIdempotent && this.#upload.isReplayable
+  }
+
+  /** Whether the call may be sent once more after `lost` broke before an answer: also when it was never sent there. */
+  mayGoAgain(lost: UpstreamConnection): boolean {
+    return lost.isUsed && this.#upload.isReplayable && (this.#isIdempotent || lost.isUntouched)
   }
 
   /** Sends the call with the token that is to be used now. */
   send(onFreshConnection: boolean): void {
     const token = (this.#destination as Destination).route.tokens.peek(this.#upload.isReplayable)
     if (token === null) this.#hold()
-    else this.#connect(token, onFreshConnection)
+    else if (onFreshConnection) this.#connect(token, true)
+    else this.#lookAndConnect(token)
   }
 
   /** Sends the call once more, with the token that replaces a rejected one. */
   sendAgain(token: HeldToken): void {
     this.#hasWaited = true
-    this.#connect(token, false)
+    this.#lookAndConnect(token)
   }
 
   /** The connection that was opened for the call is there. */
@@ -98,6 +107,7 @@ export class Dispatch {
   /** The call has ended, sent or not. */
   end(): void {
     if (this.#isHolding) this.#stopHolding()
+    this.#look++
     this.#lines = ''
     this.#chosen = null
     const opening = this.#opening
@@ -115,7 +125,7 @@ export class Dispatch {
       this.#upload.isReplayable,
       (token) => {
         this.#stopHolding()
-        this.#connect(token, false)
+        this.#lookAndConnect(token)
       },
       (error) => this.#call.onUnsendable(error),
     )
@@ -124,6 +134,31 @@ export class Dispatch {
   #stopHolding(): void {
     this.#isHolding = false
     this.#context.counters.held--
+  }
+
+  /**
+   * A call that cannot be repeated is lost on a connection that the upstream has closed. So before it takes one that was idle
+   * for a while, what the system has reported is dealt with. Then it goes to the outbox, which waits for what one more poll
+   * finds (see `mayGoAgain`). Only a close that is still on its way then remains unseen.
+   */
+  #lookAndConnect(token: HeldToken): void {
+    if (this.isRepeatable || !(this.#destination as Destination).pool.isAtRest) {
+      this.#connect(token, false)
+      return
+    }
+    this.#chosen = token
+    this.#chosenAt = this.#context.clock.monotonic()
+    const look = ++this.#look
+    afterEvents(() => this.#looked(look))
+  }
+
+  #looked(look: number): void {
+    if (look !== this.#look) return
+    const chosen = this.#chosen as HeldToken
+    this.#chosen = null
+    const token = this.#rechecked(chosen)
+    if (token === null) this.#hold()
+    else this.#connect(token, false)
   }
 
   #connect(token: HeldToken, onFreshConnection: boolean): void {

@@ -348,9 +348,8 @@ export class Exchange implements Dispatched {
       this.#phase === 'awaiting' &&
       wasSilent &&
       !this.#hasAnswer &&
-      upstream.isUsed &&
       !this.#hasRetried &&
-      this.#dispatch.isRepeatable
+      this.#dispatch.mayGoAgain(upstream)
     ) {
       this.#hasRetried = true
       this.#upload.halt()

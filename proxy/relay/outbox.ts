@@ -25,6 +25,8 @@ function flushAll(): void {
 export class Outbox {
   readonly #socket: Socket
   #text = ''
+  /** Something was given to the system since this was last set to false. */
+  hasWritten = false
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -55,6 +57,7 @@ export class Outbox {
       }
     }
     this.flush()
+    this.hasWritten = true
     if (typeof piece === 'string') return this.#socket.write(piece, 'latin1')
     return this.#socket.write(piece, returnOf(piece))
   }
@@ -75,6 +78,7 @@ export class Outbox {
     const text = this.#text
     if (text === '') return
     this.#text = ''
+    this.hasWritten = true
     this.#socket.write(text, 'latin1')
   }
 }

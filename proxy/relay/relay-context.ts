@@ -6,7 +6,8 @@ import type { TrafficCounters } from './counters.ts'
 import type { Destination } from './destination.ts'
 import type { ForwarderOptions, Route } from './forwarder.ts'
 import type { ReplayMemory } from './replay-buffer.ts'
-import type { RequestFields, RequestHead } from './request-head.ts'
+import type { RequestFields } from './request-fields.ts'
+import type { RequestHead } from './request-head.ts'
 import type { Ticker } from './timeouts.ts'
 
 /** What all connections of one relay share. */

@@ -11,7 +11,7 @@ import { Listener } from './listener.ts'
 import { verifyLlhttp } from './llhttp-check.ts'
 import type { RelayContext } from './relay-context.ts'
 import { ReplayMemory } from './replay-buffer.ts'
-import { requestFields } from './request-head.ts'
+import { requestFields } from './request-fields.ts'
 import { Ticker } from './timeouts.ts'
 import { UpstreamPool } from './upstream-pool.ts'
 

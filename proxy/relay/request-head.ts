@@ -1,68 +1,25 @@
 import { ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
-import { CALLER_KEY_HEADER, type CallHead } from './admission.ts'
+import type { CallHead } from './admission.ts'
 import { type CallIds, requestIdIn, traceIdIn } from './call-ids.ts'
-import { FieldTable, listMembers, trimmed } from './field-table.ts'
+import { listMembers, trimmed } from './field-table.ts'
 import type { Route } from './forwarder.ts'
 import { FIELD_STRIDE, type Framing, type MessageReader } from './message-reader.ts'
 import { latin1 } from './piece.ts'
-
-const HOST = 1
-const CONNECTION = 2
-const HOP_BY_HOP = 3
-const UPGRADE = 4
-const EXPECT = 5
-const TRANSFER_ENCODING = 6
-const CONTENT_LENGTH = 7
-const ORIGIN = 8
-const SEC_FETCH_SITE = 9
-const CALLER_KEY = 10
-const FORBIDDEN = 11
-const OVERRIDE = 12
-
-type Kind = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
-
-export type RequestFields = FieldTable<Kind>
-
-/** Frameworks (Rails, Laravel, Symfony, IIS) take method or path from these. */
-const OVERRIDES: readonly (readonly [string, Kind])[] = [
-  ['x-http-method', OVERRIDE],
-  ['x-http-method-override', OVERRIDE],
-  ['x-method-override', OVERRIDE],
-  ['x-original-url', OVERRIDE],
-  ['x-rewrite-url', OVERRIDE],
-]
-
-/**
- * The names that matter in requests; `forbidden` (lower case) never pass, however they are spelled. Where no route
- * `hasAllowList`, overrides of method and path are fields like any other.
- */
-export function requestFields(forbidden: readonly string[], hasAllowList = false): RequestFields {
-  return new FieldTable<Kind>(
-    [
-      ['host', HOST],
-      ['connection', CONNECTION],
-      ['keep-alive', HOP_BY_HOP],
-      ['proxy-connection', HOP_BY_HOP],
-      ['proxy-authorization', HOP_BY_HOP],
-      ['proxy-authenticate', HOP_BY_HOP],
-      // Request trailers are not passed on, so neither is their announcement.
-      ['trailer', HOP_BY_HOP],
-      ['upgrade', UPGRADE],
-      // What it asks for, trailers, may arrive without it.
-      ['te', HOP_BY_HOP],
-      ['expect', EXPECT],
-      ['transfer-encoding', TRANSFER_ENCODING],
-      ['content-length', CONTENT_LENGTH],
-      ['origin', ORIGIN],
-      ['sec-fetch-site', SEC_FETCH_SITE],
-      [CALLER_KEY_HEADER, CALLER_KEY],
-      ...(hasAllowList ? OVERRIDES : []),
-    ],
-    forbidden,
-    FORBIDDEN,
-  )
-}
+import {
+  CALLER_KEY,
+  CONNECTION,
+  CONTENT_LENGTH,
+  EXPECT,
+  HOST,
+  type Kind,
+  ORIGIN,
+  OVERRIDE,
+  type RequestFields,
+  SEC_FETCH_SITE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from './request-fields.ts'
 
 /**
  * One call's head as received, and what of it goes on. Every field that could change who is speaking or where the message

@@ -39,6 +39,11 @@ export class Ticker {
     this.now = clock.monotonic()
   }
 
+  /** Monotonic ms of this moment, where the latest tick is not exact enough. */
+  exactNow(): number {
+    return this.#clock.monotonic()
+  }
+
   add(member: Timed): void {
     this.#members.add(member)
     if (this.#cancel === null) {

@@ -35,6 +35,8 @@ export class UpstreamConnection {
   isUsed = false
   /** Monotonic ms: when to give up connecting, or waiting in the pool. */
   deadline = Number.POSITIVE_INFINITY
+  /** Monotonic ms: since when it waits in the pool. */
+  releasedAt = 0
   /** Monotonic ms: until then nobody has reason to close it while it waits in the pool. */
   freshUntil = 0
   #isPaused = false
@@ -77,6 +79,18 @@ export class UpstreamConnection {
    */
   get isFlushed(): boolean {
     return this.#outbox.size <= UNREPORTED_LIMIT_BYTES
+  }
+
+  /** Nothing of the call that has the connection was given to the system yet: the upstream cannot have seen it. */
+  get isUntouched(): boolean {
+    return !this.#outbox.hasWritten
+  }
+
+  /** Waits in the pool from `now` on, monotonic ms. */
+  rest(now: number): void {
+    this.user = null
+    this.releasedAt = now
+    this.#outbox.hasWritten = false
   }
 
   /** False: wait for `onUpstreamDrain` before writing more. */

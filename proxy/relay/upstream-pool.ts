@@ -7,6 +7,8 @@ import { TlsClient } from './upstream-tls.ts'
 /** How long an unused connection is kept when the upstream does not say how long it will. */
 const IDLE_MS = 15_000
 const LONGEST_IDLE_MS = 30_000
+/** No upstream closes a connection sooner after an answer. */
+const REST_MS = 5
 /** Taken off what the upstream says: it counts from when it sent the answer. */
 const IDLE_MARGIN_MS = 1000
 
@@ -61,6 +63,15 @@ export class UpstreamPool implements Timed {
     }
   }
 
+  /**
+   * Whether the connection that is next to be taken has waited so long that the upstream may have closed it already, in an
+   * event that is still to be dealt with.
+   */
+  get isAtRest(): boolean {
+    const connection = this.#idle.at(-1)
+    return connection !== undefined && this.#ticker.exactNow() - connection.releasedAt > REST_MS
+  }
+
   /** A new connection; the user is told when it is there, or that it failed. */
   open(user: UpstreamUser): UpstreamConnection {
     const connection = new UpstreamConnection(this, RESPONSE_HEAD_LIMIT_BYTES)
@@ -79,7 +90,7 @@ export class UpstreamPool implements Timed {
       connection.destroy()
       return
     }
-    connection.user = null
+    connection.rest(this.#ticker.exactNow())
     connection.deadline = this.#ticker.now + idleMs
     connection.freshUntil = this.#ticker.now + idleMs / 2
     this.#counters.upstreamActive--

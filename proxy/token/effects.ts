@@ -185,5 +185,6 @@ export class Effects {
  */
 function causeOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { readonly code?: unknown; readonly name?: unknown }
-  return String(typeof code === 'string' || typeof code === 'number' ? code : name)
+  // Numbers are those of DOMException, whose name says more.
+  return typeof code === 'string' ? code : String(name)
 }

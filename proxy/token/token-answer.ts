@@ -53,7 +53,8 @@ export function parseInstant(text: unknown): number | null {
 
 function parseObject(body: string): Record<string, unknown> | null {
   try {
-    const json: unknown = JSON.parse(body)
+    // A byte order mark is allowed to be ignored (RFC 8259, section 8.1), and a token thrown away for it would be the only live one.
+    const json: unknown = JSON.parse(body.replace(/^\uFEFF/, ''))
     return typeof json === 'object' && json !== null && !Array.isArray(json)
       ? (json as Record<string, unknown>)
       : null

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
@@ -25,6 +25,8 @@ const seen: Readonly<Record<string, readonly RegExp[]>> = {
 const PORTS = ['4010', '8080', '9464']
 const PATIENCE_MS = 60_000
 
+const skip = spawnSync('curl', ['--version']).status !== 0 && 'curl is not installed'
+
 describe('commands in the documents', { concurrency: 2 }, () => {
   for (const path of followed) {
     const blocks = blocksOf(pageAt(path)).filter(({ language }) => language === 'sh')
@@ -34,7 +36,7 @@ describe('commands in the documents', { concurrency: 2 }, () => {
       if (notRun !== null) it(`${path}: ${code.split('\n')[0]}`, { skip: notRun }, () => {})
     }
     if (runnable.length === 0) continue
-    it(`work: ${path}`, async () => {
+    it(`work: ${path}`, { skip }, async () => {
       const { status, output } = await follow(runnable.map(({ code }) => code))
       assert.equal(status, 0, output)
       for (const pattern of seen[path] ?? []) assert.match(output, pattern)
@@ -58,7 +60,8 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
 
   const ports = new Map<string, string>()
   for (const port of PORTS) ports.set(port, String(await freePort()))
-  const script = blocks.join('\n').replaceAll(/127\.0\.0\.1:(\d+)/g, (all, port) => {
+  // One pipe for both outputs, or a line of one could end up within a line of the other.
+  const script = ['exec 2>&1', ...blocks].join('\n').replaceAll(/127\.0\.0\.1:(\d+)/g, (all, port) => {
     const free = ports.get(port)
     return free === undefined ? all : `127.0.0.1:${free}`
   })
@@ -66,7 +69,7 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
     cwd: folder,
     // A group of its own, so that all of it can be ended.
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'ignore'],
     env: {
       PATH: `${programs}:${process.env['PATH']}`,
       HOME: folder,
@@ -76,17 +79,16 @@ async function follow(blocks: readonly string[]): Promise<{ status: number | nul
     },
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const exited = new Promise<number | null>((done) => child.once('exit', done))
+  const closed = new Promise((done) => child.once('close', done))
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
-  try {
-    const status = await new Promise<number | null>((done) => child.once('exit', done))
-    return { status, output }
-  } finally {
-    clearTimeout(timer)
-    process.kill(-(child.pid as number), 'SIGKILL')
-  }
+  const status = await exited
+  clearTimeout(timer)
+  process.kill(-(child.pid as number), 'SIGKILL')
+  // Only then has everything been read.
+  await closed
+  return { status, output }
 }

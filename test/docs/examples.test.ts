@@ -28,6 +28,8 @@ const missing = Object.entries(probes).flatMap(([runtime, [program, flag]]) =>
   spawnSync(program, [flag]).status === 0 ? [] : [[runtime, `${program} is not installed`] as const],
 )
 const skipOf = new Map<string, string>(missing)
+const [, java = '17'] = /version "(?:1\.)?(\d+)/.exec(String(spawnSync('java', ['-version']).stderr)) ?? []
+if (Number(java) < 17) skipOf.set('java', `Java ${java} is installed, and 17 is needed`)
 
 /** Each example, by what it talks to: Clear's API itself, with a secret, or the sidecar, without. */
 const examples = [

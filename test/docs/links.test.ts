@@ -22,6 +22,21 @@ describe('links in the documents', () => {
   })
 })
 
+describe('pages for users', () => {
+  it('are all reached from the README, in two steps at most', () => {
+    const reached = new Set(['README.md'])
+    for (let step = 0; step < 2; step++) {
+      for (const page of pages.filter(({ path }) => reached.has(path))) {
+        for (const target of linksOf(page)) {
+          reached.add(normalize(join(dirname(page.path), target.split('#')[0] ?? '')))
+        }
+      }
+    }
+    const forUsers = pages.filter(({ path }) => /^(docs\/[\w-]+|(helm|sandbox)\/.+)\.md$/.test(path))
+    for (const { path } of forUsers) assert.ok(reached.has(path), `no way leads to ${path}`)
+  })
+})
+
 describe('pictures in the documents', () => {
   for (const path of pages.flatMap(picturesOf).filter((each, at, all) => all.indexOf(each) === at)) {
     it(`can be read aloud, and in the dark: ${path}`, () => {

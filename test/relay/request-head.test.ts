@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import type { Route } from '../../proxy/relay/forwarder.ts'
 import { REQUEST } from '../../proxy/relay/llhttp.ts'
 import { MessageReader } from '../../proxy/relay/message-reader.ts'
-import { CredentialLine, RequestHead, requestFields } from '../../proxy/relay/request-head.ts'
+import { requestFields } from '../../proxy/relay/request-fields.ts'
+import { CredentialLine, RequestHead } from '../../proxy/relay/request-head.ts'
 import { heldToken } from '../support/token-source.ts'
 
 const fields = requestFields(['x-cleartax-auth-token', 'x-sidecar-key'])

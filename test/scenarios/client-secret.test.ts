@@ -34,7 +34,7 @@ describe('the client secret', { concurrency: 2 }, () => {
     const readiness = await sidecar.ask('/readyz')
     assert.equal(readiness.status, 503)
     assert.match(readiness.json().reason, /rejected, last error mint_secret_rejected/)
-    const waited = await runProgram(test, ['wait', '--timeout', '300ms'], opsOf(sidecar))
+    const waited = await runProgram(test, ['wait', '--timeout', '3s'], opsOf(sidecar))
     assert.equal(waited.code, 69)
     assert.match(waited.stderr, /mint_secret_rejected/)
     assert.equal(tokenRequests(sandbox, null).length, 1, 'one request was enough to know')

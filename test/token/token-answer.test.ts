@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseInstant } from '../../proxy/token/token-answer.ts'
+import { parseInstant, readTokenAnswer } from '../../proxy/token/token-answer.ts'
 
 describe('valid_till', () => {
   it('is read in every form an ISO instant is written in', () => {
@@ -35,5 +35,12 @@ describe('valid_till', () => {
     ]) {
       assert.equal(parseInstant(text), null, String(text))
     }
+  })
+})
+
+describe('the body of a 200', () => {
+  it('is read behind a byte order mark too', () => {
+    const answer = readTokenAnswer('\uFEFF{"access_token":"tok-1","valid_till":null}')
+    assert.equal(answer?.value.reveal(), 'tok-1')
   })
 })

@@ -14,6 +14,16 @@ export const eventAdvice = {
     causes: ['somebody else minted: see foreign_mint', 'the endpoint answers 401 for a reason of its own'],
     next: 'Nothing, unless it comes often: then see foreign_mint, and whether REJECTED_STATUS fits the product.',
   },
+  mint_put_off: {
+    meaning:
+      'Getting the right to mint took so long that too little of MINT_TIMEOUT was left; nothing was asked, and it is tried again.',
+    causes: [
+      'the token store is slow, or far away',
+      'this process gets too little CPU',
+      'MINT_TIMEOUT is shorter than what store and token API take',
+    ],
+    next: 'Nothing, unless it comes often: then look at the store, the CPU limit of the container and MINT_TIMEOUT.',
+  },
   foreign_mint: {
     meaning:
       'A token with life left had been revoked, and not by a process that shares this store: somebody else minted with the secret.',

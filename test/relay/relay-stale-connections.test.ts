@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { createRelay } from '../../proxy/relay/relay.ts'
+import { eventually, quiet, starter } from './contract/world.ts'
+
+const start = starter(createRelay)
+
+/** A caller, and an upstream connection that waits in the pool after its call. */
+async function warm(t: TestContext) {
+  const world = await start(t)
+  const client = await world.client()
+  assert.equal((await client.call(world.message('GET', '/warm'))).status, 200)
+  await eventually(() => assert.equal(world.forwarder.counters.upstreamIdle, 1))
+  const [socket] = world.upstream.sockets
+  assert.ok(socket)
+  return { world, client, socket }
+}
+
+// Caller and upstream are in this process, so what they do before they give up control is read by the relay in one turn of
+// the event loop, the call first.
+describe('a POST beside the close of the pooled connection it would have taken', () => {
+  for (const { age, restMs } of [
+    { age: 'just used', restMs: 0 },
+    { age: 'idle for a while', restMs: 30 },
+  ]) {
+    it(`goes on another one, once, when that was ${age}`, async (t) => {
+      const { world, client, socket } = await warm(t)
+      if (restMs > 0) await quiet(restMs)
+      client.write(world.message('POST', '/', [], 'body'))
+      socket.destroy()
+      const got = await client.answer('POST')
+      assert.deepEqual([got.status, got.text], [200, 'ok'])
+      const sendings = world.upstream.requests.filter(({ method }) => method === 'POST')
+      assert.equal(sendings.length, 1)
+      assert.equal(String(await sendings[0]?.body), 'body')
+      const { counters } = world.forwarder
+      assert.deepEqual([counters.upstreamActive, counters.upstreamIdle, counters.inFlight], [0, 1, 0])
+    })
+  }
+
+  it('is given up with its caller while it looks at the connection', async (t) => {
+    const { world, client } = await warm(t)
+    await quiet(30)
+    client.write(world.message('POST', '/', [], 'body'))
+    client.destroy()
+    const { counters } = world.forwarder
+    await eventually(() => assert.equal(counters.inFlight, 0))
+    assert.equal((await world.call('POST', '/next', [], 'x')).status, 200)
+    assert.deepEqual([counters.upstreamActive, counters.inFlight], [0, 0])
+  })
+})
