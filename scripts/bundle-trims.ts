@@ -45,7 +45,8 @@ const standIns: readonly { readonly package: RegExp; readonly why: string; reado
       const Client = require('undici/lib/dispatcher/client')
       const Dispatcher = require('undici/lib/dispatcher/dispatcher')
       Dispatcher.prototype.request = require('undici/lib/api/api-request')
-      module.exports = { Client, Dispatcher }`,
+      const buildConnector = require('undici/lib/core/connect')
+      module.exports = { Client, Dispatcher, buildConnector }`,
   },
   {
     package: /^\.\/client-h2(\.js)?$/,

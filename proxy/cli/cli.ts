@@ -1,34 +1,6 @@
 import { ExitError, exits } from '../lib/errors.ts'
+import { commandNamed, commands } from './commands.ts'
 import type { Edge } from './edge.ts'
-
-/** One command of the program. Its module is loaded when it is called for, so that none pays for the others. */
-interface Command {
-  readonly summary: string
-  /** It has flags enough to explain them itself. */
-  readonly ownHelp?: true
-  readonly load: () => Promise<{ run(edge: Edge, args: readonly string[]): Promise<void> }>
-}
-
-/** The commands, in the order `--help` shows them. */
-const commands: Readonly<Record<string, Command>> = {
-  serve: { summary: 'run the sidecar (the default)', load: () => import('./serve.ts') },
-  check: {
-    summary: 'validate the configuration, reach store and upstream; never mints',
-    load: () => import('./check.ts'),
-  },
-  status: { summary: 'print the state of the running sidecar (--json)', load: () => import('./status.ts') },
-  rotate: { summary: 'have the running sidecar mint a new token now', load: () => import('./rotate.ts') },
-  wait: {
-    summary: 'block until the running sidecar is ready (--timeout 60s)',
-    load: () => import('./wait.ts'),
-  },
-  sandbox: {
-    summary: 'run a simulator of the Clear API alone',
-    ownHelp: true,
-    load: () => import('./sandbox.ts'),
-  },
-  demo: { summary: 'run simulator, sidecar and a few calls to watch', load: () => import('./demo.ts') },
-}
 
 /** Runs the command the arguments name; resolves to the exit code. Every failure ends here, in words on standard error. */
 export async function runCli(edge: Edge): Promise<number> {
@@ -41,11 +13,11 @@ export async function runCli(edge: Edge): Promise<number> {
       edge.out(`${edge.version}\n`)
       return exits.ok
     }
-    const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (command === undefined)
-      throw new ExitError('usage_invalid', `there is no command ${shown(name)}; see token-sidecar --help`)
+    const command = commandNamed(name)
+    if (command === undefined) throw new ExitError('usage_invalid', await unknownCommand(name))
     if (command.ownHelp !== true && (args.includes('--help') || args.includes('-h'))) {
-      edge.out(await helpText())
+      const { commandHelp, programHelp } = await import('./help.ts')
+      edge.out(isOption || name === 'serve' ? await programHelp() : commandHelp(name, command))
       return exits.ok
     }
     await (await command.load()).run(edge, args)
@@ -71,25 +43,13 @@ function shown(name: string): string {
   return /^[a-z-]{1,20}$/.test(name) ? name : 'of that name'
 }
 
-async function helpText(): Promise<string> {
-  const { settingsHelp } = await import('../../config/describe.ts')
-  const width = Math.max(...Object.keys(commands).map((name) => name.length))
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
-  return [
-    'token-sidecar [command] [--help] [--version]',
-    '',
-    'Forwards plain HTTP calls to Clear’s business APIs with a valid access token injected.',
-    '',
-    'Commands',
-    ...lines,
-    '',
-    'Examples',
-    '  CLIENT_SECRET_FILE=/run/secrets/clear UPSTREAM_URL=https://api.clear.in token-sidecar',
-    '  token-sidecar wait --timeout 60s && ./my-app',
-    '  token-sidecar demo',
-    '',
-    'Exit codes: 0 done; 64 wrong usage; 69 unavailable; 70 a bug; 78 bad configuration.',
-    '',
-    settingsHelp(),
-  ].join('\n')
+/** Names the command that was probably meant. */
+async function unknownCommand(name: string): Promise<string> {
+  const { compared, resemblance } = await import('../../config/resemblance.ts')
+  const given = compared(name.toUpperCase())
+  const nearest = Object.keys(commands).find(
+    (known) => resemblance(given, compared(known.toUpperCase())) !== null,
+  )
+  const hint = nearest === undefined ? '' : `did you mean ${nearest}? `
+  return `there is no command ${shown(name)}; ${hint}see token-sidecar --help`
 }

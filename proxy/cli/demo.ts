@@ -21,7 +21,7 @@ const SECRET = 'demo-secret'
  * of it, and an app that calls without any credential. `--seconds N` ends it by itself.
  */
 export async function run(edge: Edge, args: readonly string[]): Promise<void> {
-  const { seconds } = readOptions(args, { seconds: { type: 'string' } })
+  const { seconds } = readOptions(args, 'demo')
   const limitMs = seconds === undefined ? null : parseSeconds(seconds)
   const sandbox = await startSandbox({
     clients: [{ name: 'demo', secret: SECRET }],

@@ -32,7 +32,12 @@ export function opsClient(edge: Edge): OpsClient {
         return await send({ ...target(address), method, path, signal })
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? 'no answer'
-        throw new ExitError('unavailable', `no sidecar answers at ${shown} (OPS_LISTEN): ${code}`, error)
+        const hint = 'is it running, and is OPS_LISTEN the same here as for it?'
+        throw new ExitError(
+          'unavailable',
+          `no sidecar answers at ${shown} (OPS_LISTEN): ${code}\n  → ${hint}`,
+          error,
+        )
       }
     },
   }

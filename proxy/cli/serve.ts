@@ -12,7 +12,7 @@ import { readOptions } from './options.ts'
 
 /** Runs the sidecar until SIGTERM, SIGINT or `POST /quit`; calls under way are finished first. */
 export async function run(edge: Edge, args: readonly string[]): Promise<void> {
-  readOptions(args, {})
+  readOptions(args, 'serve')
   const { config, warnings } = configurationOf(edge)
   edge.forget(secretVariables(edge.env))
   const { level, format } = config.log

@@ -9,17 +9,23 @@ const POLL_MS = 200
 
 /** Blocks until the running sidecar is ready, at most `--timeout` (60s). For start scripts: `token-sidecar wait && ./app`. */
 export async function run(edge: Edge, args: readonly string[]): Promise<void> {
-  const { timeout } = readOptions(args, { timeout: { type: 'string', default: '60s' } })
+  const { timeout } = readOptions(args, 'wait')
   const limitMs = parseTimeout(timeout)
   const client = opsClient(edge)
   const until = systemClock.monotonic() + limitMs
   let last = `no sidecar answers at ${client.address}`
+  let answers = false
   while (!edge.stopped.aborted) {
     const leftMs = until - systemClock.monotonic()
-    if (leftMs <= 0) throw new ExitError('unavailable', `not ready within ${timeout}: ${last}`)
+    if (leftMs <= 0) {
+      // Somebody answers and is not ready: what to do depends on why.
+      const hint = answers ? '\n  → token-sidecar status says what to do' : ''
+      throw new ExitError('unavailable', `not ready within ${timeout}: ${last}${hint}`)
+    }
     try {
       const answer = await client.ask('GET', '/readyz', AbortSignal.timeout(Math.ceil(leftMs)))
       if (answer.status === 200) return
+      answers = true
       last = String((answer.json as { reason?: unknown } | null)?.reason ?? `status ${answer.status}`)
     } catch (error) {
       if (!(error instanceof ExitError)) throw error

@@ -23,6 +23,11 @@ export class Secret {
     return this.#value.length
   }
 
+  /** Whether the value has this form, for advice about one that looks wrong. */
+  fits(form: RegExp): boolean {
+    return form.test(this.#value)
+  }
+
   /** First 8 hex digits of the SHA-256: tells two secrets apart in a log without giving either away. */
   fingerprint(): string {
     return createHash('sha256').update(this.#value).digest('hex').slice(0, 8)

@@ -36,15 +36,19 @@ export class ClearMinter implements TokenMinter {
   }
 
   async mint(signal: AbortSignal): Promise<MintOutcome> {
-    const { Client } = await loadClient()
+    const { Client, buildConnector } = await loadClient()
     const { tokenUrl, tls, clock } = this.#parts
     // A connection of its own for each mint: what fails before `connect` was never sent, what fails after it may have
     // taken effect, and a pool that repeats a GET on a fresh socket by itself cannot exist.
+    const connect = buildConnector({ timeout: 0, ...tlsOptions(tls) })
+    let localAddress: string | undefined
     const client = new Client(tokenUrl.origin, {
       pipelining: 1,
-      connect: {
-        timeout: 0,
-        ...tlsOptions(tls),
+      connect(options, connected) {
+        connect(options, (...result) => {
+          localAddress = result[1]?.localAddress
+          connected(...result)
+        })
       },
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -55,7 +59,7 @@ export class ClearMinter implements TokenMinter {
     })
     const sentAt = clock.now()
     try {
-      return await this.#judge(await this.#request(client, signal), sentAt)
+      return withAddress(await this.#judge(await this.#request(client, signal), sentAt), localAddress)
     } catch (error) {
       const cause = systemCode(error)
       if (!connected)
@@ -118,6 +122,13 @@ export class ClearMinter implements TokenMinter {
  */
 async function loadClient() {
   return (await import('undici')).default
+}
+
+/** A rejection may be the address's fault, so it says which one the request left from. */
+function withAddress(outcome: MintOutcome, localAddress: string | undefined): MintOutcome {
+  if (outcome.kind !== 'refused' || outcome.reason !== 'secret_rejected' || localAddress === undefined)
+    return outcome
+  return { ...outcome, error: { ...outcome.error, localAddress } }
 }
 
 /** How far the token API's clock is ahead of ours, ms; 0 when it cannot be told from the second `Date` was rounded to. */

@@ -72,7 +72,6 @@ export class Effects {
         this.#ask('read', async (signal) => ({ kind: 'read', state: await store.read(signal) }))
         break
       case 'acquire':
-        this.#secret.minter.warm?.()
         this.#ask('acquire', async (signal) => {
           const lease = await store.acquire(leaseMs, signal)
           if (signal.aborted) {
@@ -85,6 +84,8 @@ export class Effects {
         })
         break
       case 'begin':
+        // Not when the right to mint is asked for: at the start of a fleet all do that, and one gets it.
+        this.#secret.minter.warm?.()
         this.#ask('begin', async (signal) => ({
           kind: 'begun',
           count: await this.#held().begin(action.day, signal),

@@ -1,3 +1,4 @@
+import { adviceFor } from '../lib/advice.ts'
 import { tokenFields, withToken } from './adoption.ts'
 import type { MintFailure, MintOutcome } from './minter.ts'
 import { growing, retryPauseMs, untilMidnightMs } from './pacing.ts'
@@ -116,7 +117,15 @@ function failed(state: TokenState, error: MintFailure, at: Instant, actions: Act
     do: 'tell',
     level: person ? 'error' : 'warn',
     event: 'mint_failed',
-    fields: { code: error.code, status: error.status, error_id: error.errorId, cause: error.cause },
+    fields: {
+      code: error.code,
+      status: error.status,
+      error_id: error.errorId,
+      cause: error.cause,
+      local_address: error.localAddress,
+      // The line that a person reads in the night says by itself what it may be.
+      causes: person ? adviceFor(error.code)?.causes : undefined,
+    },
   })
   return {
     ...state,

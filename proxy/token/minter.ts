@@ -33,6 +33,8 @@ export interface MintFailure {
   readonly errorId?: string
   /** System error code such as ECONNREFUSED. */
   readonly cause?: string
+  /** Which the connection left from: behind a NAT the token API sees another one. */
+  readonly localAddress?: string
 }
 
 /** Asks the token API for a token. */

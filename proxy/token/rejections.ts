@@ -1,3 +1,4 @@
+import { adviceFor } from '../lib/advice.ts'
 import { isSurelySuspect, isSuspect, rejectionMintFrom } from './due.ts'
 import type { Action, Instant, TokenPolicy, TokenState } from './state.ts'
 
@@ -66,7 +67,7 @@ export function replayAccepted(state: TokenState, generation: number, actions: A
     do: 'tell',
     level: times === 1 ? 'warn' : 'info',
     event: 'foreign_mint',
-    fields: { generation, times },
+    fields: { generation, times, causes: times === 1 ? adviceFor('foreign_mint')?.causes : undefined },
   })
   return { ...proven, foreignStreak: times }
 }

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { settings } from '../../config/settings.ts'
+import { commands } from '../../proxy/cli/commands.ts'
 import { sandboxFor, send } from '../sandbox/client.ts'
-import { assertTokenRequests, opsOf, settingsFor, sharedStore } from '../scenarios/setup.ts'
+import { assertTokenRequests, opsOf, settingsFor } from '../scenarios/setup.ts'
 import { startSidecar } from '../support/sidecar-process.ts'
 import { runProgram, startProgram } from '../support/sidecar-process-program.ts'
-import { tempDir } from '../support/temp-dir.ts'
 
 /** An address where nobody listens: port 1 needs rights that no test has. */
 const nobody = { OPS_LISTEN: '127.0.0.1:1' }
@@ -18,10 +17,10 @@ describe('the program', { concurrency: 2 }, () => {
     const help = await runProgram(test, ['--help'])
     assert.equal(help.code, 0)
     assert.equal(help.stderr, '')
-    const words = ['serve', 'check', 'status', 'rotate', 'wait', 'sandbox', 'demo']
+    const words = ['serve', 'check', 'status', 'rotate', 'wait', 'sandbox', 'demo', 'completion']
     for (const word of [...words, ...Object.keys(settings)])
       assert.match(help.stdout, new RegExp(`\\b${word}\\b`))
-    assert.equal((await runProgram(test, ['check', '-h'])).stdout, help.stdout)
+    assert.equal((await runProgram(test, ['serve', '-h'])).stdout, help.stdout)
   })
 
   it('prints the version of the package for --version', async (test) => {
@@ -29,8 +28,25 @@ describe('the program', { concurrency: 2 }, () => {
     assert.deepEqual(await runProgram(test, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
+  it('explains each command by itself, with its options and an example', async (test) => {
+    for (const [name, command] of Object.entries(commands)) {
+      if (name === 'serve' || name === 'sandbox') continue
+      const { code, stdout } = await runProgram(test, [name, '--help'])
+      assert.equal(code, 0)
+      for (const option of Object.keys(command.options)) assert.ok(stdout.includes(`--${option}`), option)
+      for (const [line] of command.examples) assert.ok(stdout.includes(line), line)
+      assert.ok(!stdout.includes('UPSTREAM_URL'))
+    }
+  })
+
+  it('names the command that was probably meant', async (test) => {
+    assert.match((await runProgram(test, ['statsu'])).stderr, /did you mean status\?/)
+  })
+
   for (const args of [
     ['severe'],
+    ['completion'],
+    ['completion', 'tcsh'],
     ['check', '--fast'],
     ['status', 'now'],
     ['--verbose'],
@@ -57,62 +73,6 @@ describe('the program', { concurrency: 2 }, () => {
     const { code, stderr } = await runProgram(test, ['status'], { OPS_LISTEN: 'nowhere' })
     assert.equal(code, 78)
     assert.match(stderr, /OPS_LISTEN/)
-  })
-})
-
-describe('check', { concurrency: 2 }, () => {
-  it('looks at configuration, store and hosts, and never mints', async (test) => {
-    const sandbox = await sandboxFor(test, { tokenPort: 0 })
-    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore(), CLIENT_SECRETS: 'x' })
-    const { code, stdout, stderr } = await runProgram(test, ['check'], env)
-    assert.equal(code, 0, stderr)
-    assert.match(stdout, /^warning +CLIENT_SECRETS .*CLIENT_SECRET/m)
-    assert.match(stdout, /^ok +configuration: 1 route\(s\), 1 credential\(s\)$/m)
-    assert.match(stdout, /^ok +token store file for credential default: holds no token yet$/m)
-    for (const origin of [sandbox.url, new URL(sandbox.tokenUrl).origin]) {
-      assert.match(stdout, new RegExp(`^ok +${origin} is reached at 127\\.0\\.0\\.1$`, 'm'))
-    }
-    assertTokenRequests(sandbox, { requests: 0, minted: 0 })
-  })
-
-  it('tells of the token that a running sidecar has stored, without disturbing it', async (test) => {
-    const sandbox = await sandboxFor(test)
-    const env = settingsFor(sandbox, { TOKEN_STORE: sharedStore() })
-    const sidecar = await startSidecar(test, env)
-    await sidecar.ready()
-    assert.equal(await sidecar.stop(), 0)
-    const { code, stdout } = await runProgram(test, ['check'], env)
-    assert.equal(code, 0)
-    assert.match(stdout, /holds generation 1$/m)
-    assertTokenRequests(sandbox, { requests: 1, minted: 1 })
-  })
-
-  it('ends with 69 when a host is not reached, and does not ask with --config-only', async (test) => {
-    const env = {
-      CLIENT_SECRET: 'demo-secret',
-      UPSTREAM_URL: 'http://127.0.0.1:1',
-      TOKEN_STORE: 'memory:',
-    }
-    const full = await runProgram(test, ['check'], env)
-    assert.equal(full.code, 69)
-    assert.match(full.stdout, /^FAILED +http:\/\/127\.0\.0\.1:1 is not reached: ECONNREFUSED$/m)
-    assert.equal((await runProgram(test, ['check', '--config-only'], env)).code, 0)
-  })
-
-  it('ends with 69 when the store cannot be written', async (test) => {
-    const sandbox = await sandboxFor(test)
-    const blocker = join(tempDir(), 'a-file')
-    writeFileSync(blocker, '')
-    const env = settingsFor(sandbox, { TOKEN_STORE: `file:${blocker}/tokens.json` })
-    const { code, stdout } = await runProgram(test, ['check'], env)
-    assert.equal(code, 69)
-    assert.match(stdout, /^FAILED +token store file for credential default: E[A-Z]+$/m)
-  })
-
-  it('ends with 78 for a bad configuration', async (test) => {
-    const { code, stderr } = await runProgram(test, ['check', '--config-only'], { UPSTREAM_URL: 'x' })
-    assert.equal(code, 78)
-    assert.match(stderr, /CLIENT_SECRET is required/)
   })
 })
 
@@ -145,12 +105,42 @@ describe('commands for a running sidecar', { concurrency: 2 }, () => {
     const unknown = await runProgram(test, ['rotate', '--credential', 'nobody'], opsOf(sidecar))
     assert.equal(unknown.code, 69)
     assert.match(unknown.stderr, /credential_unknown/)
+    assert.match(unknown.stderr, /There are: default\./)
 
     sandbox.faults.add({ api: 'token', kind: 'status', status: 401, count: 1 })
     const refused = await runProgram(test, ['rotate'], opsOf(sidecar))
     assert.equal(refused.code, 69)
     assert.match(refused.stderr, /mint_secret_rejected/)
+    assert.equal(refused.stderr.match(/^ {2}- /gm)?.length, 4, 'the four causes that one status may have')
+    assert.match(refused.stderr, /^ {2}→ /m)
     assertTokenRequests(sandbox, { requests: 3, minted: 2 })
+  })
+
+  it('status says what to do about the last error, and no more once that is past', async (test) => {
+    const sandbox = await sandboxFor(test)
+    sandbox.faults.add({ api: 'token', kind: 'status', status: 401 })
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.logged('mint_failed')
+    const { stdout } = await runProgram(test, ['status'], opsOf(sidecar))
+    assert.match(stdout, /not ready: no usable token/)
+    assert.match(stdout, /^credential default: rejected$/m)
+    assert.match(stdout, /^ {2}last error +mint_secret_rejected at 20/m)
+    assert.equal(stdout.match(/^ {2}- /gm)?.length, 4)
+    assert.match(stdout, /docs\/operations\.md#mint_secret_rejected/)
+    for (const line of stdout.split('\n').slice(1)) assert.ok(line.length <= 100, line)
+
+    await sandbox.faults.clear()
+    assert.equal((await runProgram(test, ['rotate'], opsOf(sidecar))).code, 0)
+    const after = await runProgram(test, ['status'], opsOf(sidecar))
+    assert.match(after.stdout, /^credential default: fresh$/m)
+    assert.doesNotMatch(after.stdout, /→ Compare|operations\.md/)
+  })
+
+  it('status says of another program at its address that it is no sidecar', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const { code, stderr } = await runProgram(test, ['status'], { OPS_LISTEN: new URL(sandbox.url).host })
+    assert.equal(code, 69)
+    assert.match(stderr, /not as a token-sidecar does/)
   })
 
   it('rotate says of a token that never expires that it is valid till it is revoked', async (test) => {
@@ -167,6 +157,7 @@ describe('commands for a running sidecar', { concurrency: 2 }, () => {
     const late = await runProgram(test, ['wait', '--timeout', '2s'], opsOf(sidecar))
     assert.equal(late.code, 69)
     assert.match(late.stderr, /not ready within 2s: no usable token for credential default/)
+    assert.match(late.stderr, /→ token-sidecar status says what to do/)
 
     const waiting = runProgram(test, ['wait'], opsOf(sidecar))
     // Whether it polls before or after this does not matter to what it promises.

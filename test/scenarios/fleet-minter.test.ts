@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MintEvent } from '../../sandbox/mint-log.ts'
 import { assertAllWell, type RecordedLoad } from '../support/load-record.ts'
 import { skipReason } from '../support/redis-server.ts'
-import type { LogLine, Sidecar } from '../support/sidecar-process.ts'
+import type { Sidecar } from '../support/sidecar-process.ts'
 import {
   agreement,
   askToRotate,
@@ -12,6 +12,7 @@ import {
   type Fleet,
   type FleetOptions,
   loadOn,
+  logsOf,
   requestThat,
   rotateAt,
   startFleet,
@@ -186,14 +187,10 @@ async function prepare(test: TestContext, options: FleetOptions = {}): Promise<S
     generation: stored(fleet.redis).generation,
     request: (nth, reached = () => true) =>
       requestThat(fleet.sandbox, before + nth, reached).catch((error) => {
-        for (const { log } of [minter, ...fleet.sidecars]) test.diagnostic(log.map(told).join('\n'))
+        test.diagnostic(logsOf([minter, ...fleet.sidecars]))
         throw error
       }),
   }
-}
-
-function told({ time, level: _, event, ...fields }: LogLine): string {
-  return `${time} ${event} ${JSON.stringify(fields)}`
 }
 
 /** All agree within a time since the deed, with so many more mints, and no call failed. */

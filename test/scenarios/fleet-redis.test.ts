@@ -8,7 +8,7 @@ import { assertAllWell, failuresOf, latencyReport, longestMs } from '../support/
 import { skipReason, startRedisServer } from '../support/redis-server.ts'
 import { startSidecar } from '../support/sidecar-process.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { agreement, assertFleet, loadOn, startFleet, startReplicas, stored } from './fleet-setup.ts'
+import { agreement, assertFleet, loadOn, logsOf, startFleet, startReplicas, stored } from './fleet-setup.ts'
 import {
   assertOneAtATime,
   assertOneMintEachLife,
@@ -28,7 +28,9 @@ describe('a fleet that shares its token through Redis', { skip: skipReason, conc
   it(`of ${replicas} mints once for each rotation and fails no call`, async (test) => {
     const sandbox = { tokenLifeMs: LIFE_MS, validTillSpelling: 'fraction' } as const
     const fleet = await startFleet(test, { replicas, sandbox })
-    assert.equal(tokenRequests(fleet.sandbox).length, 1, 'all started at once in front of an empty store')
+    const atStart = tokenRequests(fleet.sandbox)
+    if (atStart.length !== 1) test.diagnostic(`${JSON.stringify(atStart)}\n${logsOf(fleet.sidecars)}`)
+    assert.equal(atStart.length, 1, 'all started at once in front of an empty store')
     const load = loadOn(test, fleet.sidecars, 2 * replicas)
     await sleep(durationMs)
     await load.stop()

@@ -7,7 +7,7 @@ import type { Sandbox, SandboxOptions } from '../../sandbox/server.ts'
 import { type Answer, sandboxFor } from '../sandbox/client.ts'
 import { failuresOf, longestMs, type RecordedLoad, startRecordedLoad } from '../support/load-record.ts'
 import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
-import { type Sidecar, startSidecar } from '../support/sidecar-process.ts'
+import { type LogLine, type Sidecar, startSidecar } from '../support/sidecar-process.ts'
 import { assertOneAtATime, eventually, settingsFor, tokenRequests } from './setup.ts'
 
 const PATIENCE_MS = 20_000
@@ -33,6 +33,15 @@ export async function startFleet(test: TestContext, options: FleetOptions = {}):
   const settings = settingsFor(sandbox, { TOKEN_STORE: redis.url(), ...options.env })
   const sidecars = await startReplicas(test, settings, options.replicas ?? 4)
   return { sandbox, redis, settings, sidecars }
+}
+
+/** What all of them logged, on one line each, for a failure that does not explain itself. */
+export function logsOf(sidecars: readonly Sidecar[]): string {
+  return sidecars.map(({ log }) => log.map(told).join('\n')).join('\n\n')
+}
+
+function told({ time, level: _, event, ...fields }: LogLine): string {
+  return `${time} ${event} ${JSON.stringify(fields)}`
 }
 
 export async function startReplicas(

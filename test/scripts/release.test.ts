@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parse } from 'yaml'
+import { tempDir } from '../support/temp-dir.ts'
 
 const FREE = /^(MIT|ISC|Apache-2\.0|BSD-[23]-Clause|0BSD)$/
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
@@ -68,6 +69,27 @@ describe('what is released', () => {
 
   it('is in the changelog', () => {
     assert.match(readFileSync('CHANGELOG.md', 'utf8'), new RegExp(`^## (Unreleased|${version})`, 'm'))
+  })
+})
+
+describe('the released chart', () => {
+  it('names the image that was built, by digest', () => {
+    const { jobs } = parse(readFileSync('.github/workflows/release.yml', 'utf8'))
+    const script = (jobs.chart as Job).steps.map(({ run = '' }) => run).join('\n')
+    const edit = /^sed -i .*$/m.exec(script)?.[0].replace('helm/token-sidecar/values.yaml', '"$FILE"')
+    assert.ok(edit)
+    const file = join(tempDir(), 'values.yaml')
+    copyFileSync('helm/token-sidecar/values.yaml', file)
+    const env = {
+      PATH: process.env['PATH'],
+      FILE: file,
+      IMAGE: 'ghcr.io/somebody/token-sidecar',
+      DIGEST: 'sha256:0123',
+    }
+    assert.equal(spawnSync('bash', ['-c', edit], { env }).status, 0)
+    const before = parse(readFileSync('helm/token-sidecar/values.yaml', 'utf8'))
+    const image = { ...before.image, repository: env.IMAGE, digest: env.DIGEST }
+    assert.deepEqual(parse(readFileSync(file, 'utf8')), { ...before, image })
   })
 })
 

@@ -6,8 +6,17 @@ export interface TestCertificate {
   readonly cert: string
 }
 
-/** For `localhost`, 127.0.0.1 and ::1, or for a client's own use. Kept as files, so that tests need nothing but Node. */
-export function testCertificate(name: 'localhost' | 'client'): TestCertificate {
+/** `client` is for a client's own use, all others for servers; `unknown-authority` alone is not signed by itself. */
+export type TestCertificateName =
+  | 'localhost'
+  | 'client'
+  | 'expired'
+  | 'future'
+  | 'elsewhere'
+  | 'unknown-authority'
+
+/** For `localhost`, 127.0.0.1 and ::1, but for `elsewhere`. Kept as files, so that tests need nothing but Node. */
+export function testCertificate(name: TestCertificateName): TestCertificate {
   const read = (part: string) =>
     readFileSync(new URL(`certificates/${name}.${part}.pem`, import.meta.url), 'utf8')
   return { key: read('key'), cert: read('cert') }

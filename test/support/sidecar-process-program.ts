@@ -43,6 +43,8 @@ const running = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
+// A signal ends a process without 'exit': then this file's children, and those of others, would outlive a run that was given up.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
 
 /**
  * Starts the program with `env` and nothing else of this process's environment but PATH; the end of the test ends it. `prefix` is

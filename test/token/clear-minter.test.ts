@@ -33,7 +33,7 @@ async function answering(t: TestContext, status: number, body: string): Promise<
     response.statusCode = status
     response.end(body)
   })
-  return minterFor(url).mint(AbortSignal.timeout(2_000))
+  return minterFor(url).mint(AbortSignal.timeout(20_000))
 }
 
 describe('the minter for Clear', () => {
@@ -43,7 +43,7 @@ describe('the minter for Clear', () => {
       seen = `${request.method} ${request.url} ${request.headers['x-clear-client-secret']} ${request.headers['content-length']}`
       response.end(JSON.stringify({ access_token: '1.a', valid_till: null }))
     })
-    await minterFor(url).mint(AbortSignal.timeout(2_000))
+    await minterFor(url).mint(AbortSignal.timeout(20_000))
     assert.equal(seen, `GET /integration/v1/authz/token ${SECRET} undefined`)
   })
 
@@ -128,7 +128,7 @@ describe('the minter for Clear', () => {
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
     url.port = String((closed.address() as AddressInfo).port)
     await new Promise((resolve) => closed.close(resolve))
-    const outcome = await minterFor(url).mint(AbortSignal.timeout(2_000))
+    const outcome = await minterFor(url).mint(AbortSignal.timeout(20_000))
     assert.deepEqual(outcome, {
       kind: 'refused',
       reason: 'unreachable',
@@ -139,7 +139,7 @@ describe('the minter for Clear', () => {
   it('knows that nothing was minted when TLS fails', async (t) => {
     const url = await tokenApi(t, () => {})
     url.protocol = 'https:'
-    const outcome = await minterFor(url).mint(AbortSignal.timeout(2_000))
+    const outcome = await minterFor(url).mint(AbortSignal.timeout(20_000))
     assert.ok(outcome.kind === 'refused' && outcome.reason === 'unreachable')
   })
 
@@ -149,7 +149,7 @@ describe('the minter for Clear', () => {
       requests++
       request.socket.resetAndDestroy()
     })
-    const outcome = await minterFor(url).mint(AbortSignal.timeout(2_000))
+    const outcome = await minterFor(url).mint(AbortSignal.timeout(20_000))
     assert.ok(outcome.kind === 'unknown' && outcome.error.code === 'mint_reset')
     assert.equal(requests, 1)
   })
@@ -165,7 +165,7 @@ describe('the minter for Clear', () => {
     const url = await tokenApi(t, (_request, response) => {
       response.end(JSON.stringify({ access_token: '1.visible', valid_till: 'tomorrow' }))
     })
-    const outcome = await minterFor(url, lines).mint(AbortSignal.timeout(2_000))
+    const outcome = await minterFor(url, lines).mint(AbortSignal.timeout(20_000))
     const said = lines.join('\n') + inspect(outcome, { depth: 9 })
     assert.match(said, /valid_till_unreadable/)
     assert.doesNotMatch(said, /visible|tomorrow|c2VjcmV0/)
@@ -195,7 +195,7 @@ describe('the correction by the Date field', () => {
         JSON.stringify({ access_token: '1.a', valid_till: new Date(ahead + 60_000).toISOString() }),
       )
     })
-    const outcome = await minterFor(url).mint(AbortSignal.timeout(2_000))
+    const outcome = await minterFor(url).mint(AbortSignal.timeout(20_000))
     assert.ok(outcome.kind === 'minted' && outcome.token.validTill !== null)
     assert.ok(Math.abs(outcome.token.validTill - (Date.now() + 60_000)) < 2_000)
   })

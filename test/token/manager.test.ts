@@ -441,15 +441,19 @@ test('a process that stops while it asks for the right to mint gives it back, an
   assert.notEqual(await next.acquire(8_000, new AbortController().signal), null)
 })
 
-test('the minter is got ready while the right to mint is asked for, and not before', async () => {
+test('the minter is got ready while the rotation is announced, and not by those who only ask for the right to mint', async () => {
   const scene = new Scene()
   await scene.startHolding()
   assert.equal(scene.minter.warmed, 1)
   const acquiring = scene.medium.holdBack(2)
   const rotated = scene.manager.rotate(new AbortController().signal)
-  const open = await acquiring
+  const acquired = await acquiring
+  assert.equal(scene.minter.warmed, 1)
+  const beginning = scene.medium.holdBack(1)
+  acquired()
+  const begun = await beginning
   assert.deepEqual([scene.minter.warmed, scene.minter.sent], [2, 1])
-  open()
+  begun()
   await scene.clock.advance(SECOND)
   scene.minter.answers(minted('token-2'))
   await rotated
