@@ -77,6 +77,12 @@ export async function startApp(parts: AppParts): Promise<App> {
     counters: forwarder.counters,
     lifecycle: { started: () => started, draining: () => draining },
     credentials: () => [...managers.values()].map((manager) => manager.status()),
+    observe: (changed) => {
+      const cancels = [...managers.values()].map((manager) => manager.observe(changed))
+      return () => {
+        for (const cancel of cancels) cancel()
+      }
+    },
     rotate: (credential, signal) => rotate(managers.get(credential), credential, signal),
   })
 
@@ -96,6 +102,7 @@ export async function startApp(parts: AppParts): Promise<App> {
     for (const manager of managers.values()) manager.start()
     cancels.push(
       ...schedule(config, [...managers.values()], ticker),
+      ticker.everySecond(() => ops.tick()),
       ...watchSecrets(managers, medium, parts),
     )
     started = true

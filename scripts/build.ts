@@ -7,6 +7,7 @@ import { build } from 'esbuild'
 import { trims } from './bundle-trims.ts'
 import { billOfMaterials, bundledPackages, licenceList } from './bundled-packages.ts'
 import { emitDeclarations } from './declarations.ts'
+import { pageAssets } from './page-assets.ts'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
@@ -23,7 +24,7 @@ const { metafile } = await build({
   // Names are kept, for stack traces; less text is less to read at each start.
   minifyWhitespace: true,
   minifySyntax: true,
-  plugins: [trims],
+  plugins: [trims, pageAssets],
   metafile: true,
   // Whole licences are in a file of their own.
   legalComments: 'none',

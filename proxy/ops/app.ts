@@ -1,14 +1,14 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { ListenAddress } from '../lib/address.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
 import type { TrafficCounters } from '../relay/counters.ts'
 import { type AdminDeps, localCallersOnly, quitHandler, rotateHandler } from './admin.ts'
 import { type Health, liveness, readiness, startup } from './health.ts'
 import { knownHostsOnly } from './known-host.ts'
 import type { Runtime } from './metric-families.ts'
 import { exposition } from './metrics.ts'
-import { statusPage } from './page.ts'
-import { STYLE_HASH } from './page-style.ts'
+import { ownPagesOnly } from './own-pages.ts'
+import { StatusPage } from './page.ts'
 import { sendProblem } from './problem.ts'
 import { type RouteSummary, type StatusDocument, statusDocument } from './status.ts'
 
@@ -29,13 +29,19 @@ export interface OpsDeps extends AdminDeps {
   }
   /** `process`. */
   readonly runtime: Runtime
+  /** Calls back whenever a credential may have changed, which can be often. */
+  observe(changed: () => void): Cancel
 }
 
 /** Rotation bodies hold one name. */
 const BODY_LIMIT_BYTES = 1024
 
 /** The HTTP surface of the ops address. `listener` says how callers reach it: through a socket file they have no address. */
-export function opsApp(deps: OpsDeps, listener: ListenAddress['kind'] = 'tcp'): Express {
+export function opsApp(
+  deps: OpsDeps,
+  listener: ListenAddress['kind'] = 'tcp',
+  page: StatusPage = new StatusPage(deps),
+): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.enable('strict routing').enable('case sensitive routing')
@@ -44,7 +50,6 @@ export function opsApp(deps: OpsDeps, listener: ListenAddress['kind'] = 'tcp'): 
   const { lifecycle, credentials } = deps
   const ready = () =>
     readiness({ started: lifecycle.started(), draining: lifecycle.draining(), credentials: credentials() })
-  const status = () => statusOf(deps, ready())
 
   get(app, '/livez', probe(liveness))
   get(
@@ -55,14 +60,15 @@ export function opsApp(deps: OpsDeps, listener: ListenAddress['kind'] = 'tcp'): 
   get(app, '/readyz', probe(ready))
   // Not for probes: load balancers ask for them by any name, and they tell next to nothing.
   const known = knownHostsOnly(deps.allowedHosts, deps.log)
-  get(app, '/status', known, (_request, response) => void response.json(status()))
+  get(app, '/status', known, (_request, response) => void response.json(statusOf(deps, ready())))
   get(app, '/metrics', known, async (_request, response) => {
     const { contentType, body } = await exposition({ ...deps, credentials: credentials() })
     response.set('content-type', contentType).send(body)
   })
-  get(app, '/', known, (_request, response) => {
-    response.set('content-security-policy', `${POLICY}; style-src ${STYLE_HASH}`)
-    response.type('html').send(statusPage(status(), deps.counters, deps.clock.now()))
+  get(app, '/', known, (_request, response) => page.show(response))
+  get(app, '/events', known, ownPagesOnly, (request, response) => {
+    // A stream that is only asked about ends at once.
+    return request.method === 'HEAD' ? void response.type('text/event-stream').end() : page.watch(response)
   })
 
   const local = localCallersOnly(listener === 'unix', deps.log)
@@ -85,7 +91,7 @@ function statusOf(deps: OpsDeps, health: Health): StatusDocument {
   })
 }
 
-/** Nothing here may load, be framed or be sent anywhere; the status page adds its own style and nothing else. */
+/** Nothing here may load, be framed or be sent anywhere; the status page has a policy of its own. */
 const POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const commonHeaders: RequestHandler = (_request, response, next) => {

@@ -51,7 +51,7 @@ function isLocalHost(host: string | undefined): boolean {
 }
 
 /** Programs send neither field; a page served from here sends its own origin. */
-function isOwnOrigin({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+export function isOwnOrigin({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
   if (origin !== undefined && origin.toLowerCase() !== `http://${host}`.toLowerCase()) return false
   return site === undefined || site === 'same-origin' || site === 'none'
 }

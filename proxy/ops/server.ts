@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { ListenAddress } from '../lib/address.ts'
 import { bind } from '../lib/bind.ts'
 import type { OpsDeps } from './app.ts'
+import { StatusPage } from './page.ts'
 
 export type { OpsDeps } from './app.ts'
 
@@ -9,6 +10,8 @@ export type { OpsDeps } from './app.ts'
 export interface Ops {
   /** Opens the listener; resolves to the address bound. Rejects with the system error. */
   listen(address: ListenAddress): Promise<string>
+  /** To be called each second. */
+  tick(): void
   /** Accepts nothing new, lets answers under way finish for a moment, then cuts what is open. Harmless when not listening. */
   close(): Promise<void>
 }
@@ -26,9 +29,11 @@ const CLOSE_GRACE_MS = 500
 /** Builds the ops address; nothing is opened before `listen()`. */
 export function createOps(deps: OpsDeps): Ops {
   let server: Server | null = null
+  const page = new StatusPage(deps)
   return {
+    tick: () => page.tick(),
     async listen(address) {
-      const opened = createServer(LIMITS, whenAsked(deps, address.kind))
+      const opened = createServer(LIMITS, whenAsked(deps, address.kind, page))
       opened.maxConnections = MAX_CONNECTIONS
       const bound = await bind(opened, address)
       // accept() may still fail later, for want of file descriptors; that must not end the process.
@@ -39,6 +44,7 @@ export function createOps(deps: OpsDeps): Ops {
     async close() {
       const open = server
       server = null
+      page.close()
       if (open === null) return
       await new Promise<void>((resolve) => {
         const cancel = deps.clock.after(CLOSE_GRACE_MS, () => open.closeAllConnections())
@@ -52,7 +58,7 @@ export function createOps(deps: OpsDeps): Ops {
 }
 
 /** Express comes with the first request: loading it takes as long as half of what a call waits for at the start. */
-function whenAsked(deps: OpsDeps, listener: ListenAddress['kind']): RequestListener {
+function whenAsked(deps: OpsDeps, listener: ListenAddress['kind'], page: StatusPage): RequestListener {
   let app: RequestListener | null = null
   return (request, response) => {
     if (app !== null) {
@@ -60,7 +66,7 @@ function whenAsked(deps: OpsDeps, listener: ListenAddress['kind']): RequestListe
       return
     }
     void import('./app.ts').then(({ opsApp }) => {
-      app ??= opsApp(deps, listener)
+      app ??= opsApp(deps, listener, page)
       app(request, response)
     })
   }

@@ -1,5 +1,6 @@
 import { budgetPauseMs, growing, untilMidnightMs } from './pacing.ts'
-import type { Instant, MintReason, TokenPolicy, TokenState } from './state.ts'
+import type { Instant, TokenPolicy, TokenState } from './state.ts'
+import type { MintReason } from './status.ts'
 import { isUsable, refreshAt } from './token.ts'
 
 /** Rule 1: mint only when needed. When the next attempt may start, and what for. */

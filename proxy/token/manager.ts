@@ -160,6 +160,13 @@ export class TokenManager implements TokenSource {
       this.#apply({ kind: 'replay_accepted', generation: replaced.generation })
   }
 
+  /** Calls back whenever something may have changed, and often when nothing has. Cheap callbacks only: calls wait for it. */
+  observe(run: () => void): Cancel {
+    const observer = () => run()
+    this.#observers.add(observer)
+    return () => void this.#observers.delete(observer)
+  }
+
   status(): CredentialStatus {
     const status = credentialStatus(this.#state, this.#instant(), this.#parts.policy, this.#record)
     return { name: this.name, ...status, store: { ...status.store, kind: this.#effects.storeKind } }
@@ -208,8 +215,11 @@ export class TokenManager implements TokenSource {
 
   #apply(event: TokenEvent): void {
     if (this.#stopped) return
-    const { state, actions } = step(this.#state, event, this.#instant(), this.#parts.policy)
+    const before = this.#state
+    const now = this.#instant()
+    const { state, actions } = step(before, event, now, this.#parts.policy)
     this.#state = state
+    this.#record.history.stepped(before, event, state, now)
     this.#hold()
     for (const action of actions) this.#effects.perform(action)
     const at = this.#instant()

@@ -3,7 +3,8 @@ import { tokenFields, withToken } from './adoption.ts'
 import type { MintFailure, MintOutcome } from './minter.ts'
 import { growing, retryPauseMs, untilMidnightMs } from './pacing.ts'
 import { replacedForRejection } from './rejections.ts'
-import type { Action, Instant, MintReason, TokenPolicy, TokenState } from './state.ts'
+import type { Action, Instant, TokenPolicy, TokenState } from './state.ts'
+import type { MintReason } from './status.ts'
 import { isUsable, type Token } from './token.ts'
 
 const SECOND_MS = 1_000

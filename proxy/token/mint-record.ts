@@ -1,3 +1,4 @@
+import { MintHistory } from './mint-history.ts'
 import { type CredentialStatus, MINT_DURATION_BOUNDS_S, type MintTally } from './status.ts'
 
 /** What is counted about getting tokens since the process started. */
@@ -7,6 +8,7 @@ export class MintRecord {
   #durationSumS = 0
   #requests = 0
   #failed = 0
+  readonly history = new MintHistory()
   foreign = 0
   storeErrors = 0
 
@@ -39,6 +41,7 @@ export class MintRecord {
       outcomes: { ...this.#outcomes },
       durationCounts: [...this.#durationCounts],
       durationSumS: this.#durationSumS,
+      recent: this.history.recent,
     }
   }
 }

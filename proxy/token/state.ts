@@ -1,6 +1,6 @@
 import type { LogFields } from '../lib/log.ts'
 import type { MintOutcome } from './minter.ts'
-import type { MintTally } from './status.ts'
+import type { MintReason, MintTally } from './status.ts'
 import type { DailyRequests, StoredState } from './store.ts'
 import type { Token } from './token.ts'
 
@@ -54,16 +54,6 @@ export type Phase =
   | { readonly kind: 'draining'; readonly asked: Moment; readonly since: number; readonly until: number }
   | { readonly kind: 'minting'; readonly reason: MintReason; readonly since: number; readonly sentAt: number }
   | { readonly kind: 'publishing' }
-
-/** Why a new token is wanted. `asked` comes from a person and is the only one that no pause or budget stops. */
-export type MintReason =
-  | 'asked'
-  | 'secret_changed'
-  | 'missing'
-  | 'unknown_outcome'
-  | 'rejected'
-  | 'refresh'
-  | 'scheduled'
 
 export interface LastError {
   readonly code: string

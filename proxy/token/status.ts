@@ -7,6 +7,31 @@ export type MintTally = Record<'minted' | 'adopted' | 'rejected' | 'quota' | 'er
 /** Upper bounds of the mint duration histogram, seconds. The last bucket is +Inf. */
 export const MINT_DURATION_BOUNDS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** Why a new token is wanted. `asked` comes from a person and is the only one that no pause or budget stops. */
+export type MintReason =
+  | 'asked'
+  | 'secret_changed'
+  | 'missing'
+  | 'unknown_outcome'
+  | 'rejected'
+  | 'refresh'
+  | 'scheduled'
+
+/** One attempt to get a token that has ended. Never holds the token. */
+export interface RecentMint {
+  /** When it ended, epoch ms. */
+  readonly at: number
+  readonly outcome: keyof MintTally
+  /** Null for a token that was adopted: nothing was asked for. */
+  readonly reason: MintReason | null
+  /** How long the token API took; null for a token that was adopted. */
+  readonly durationMs: number | null
+  /** Of the token it brought; null when it brought none. */
+  readonly generation: number | null
+  readonly fingerprint: string | null
+  readonly error: { readonly code: string; readonly errorId: string | null } | null
+}
+
 /** A snapshot of one credential; instants are epoch ms. Never holds the token or the secret. */
 export interface CredentialStatus {
   readonly name: string
@@ -31,6 +56,8 @@ export interface CredentialStatus {
     /** Counts for each of MINT_DURATION_BOUNDS_S and +Inf, not cumulated. */
     readonly durationCounts: readonly number[]
     readonly durationSumS: number
+    /** The last attempts since the process started, newest first. */
+    readonly recent: readonly RecentMint[]
   }
   readonly foreignMints: number
   readonly store: { readonly kind: string; readonly healthy: boolean; readonly errors: number }

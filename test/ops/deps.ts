@@ -29,6 +29,7 @@ export function credential(changes: Partial<CredentialStatus> = {}): CredentialS
       outcomes: { minted: 2, adopted: 4, rejected: 0, quota: 0, error: 1, unknown: 0 },
       durationCounts: [0, 1, 1, 0, 0, 0, 0, 0, 1],
       durationSumS: 12.5,
+      recent: [],
     },
     foreignMints: 0,
     store: { kind: 'redis', healthy: true, errors: 2 },
@@ -73,6 +74,7 @@ export function opsDeps(changes: Partial<OpsDeps> = {}): OpsDeps {
     quit() {
       throw new Error('not expected here')
     },
+    observe: () => () => {},
     log: recordingLog([]),
     runtime: {
       versions: { node: '24.0.0' },
