@@ -229,7 +229,8 @@ export const settings = {
   MAX_CONNECTIONS: {
     parse: parse.integer(1, 1_000_000),
     section: 'Limits',
-    about: 'Connections of callers open at the same time.',
+    about:
+      'Connections of callers open at the same time; beyond it a new one takes the place of the one that has waited longest for a call.',
     fallback: '1024',
   },
   MAX_HEADER_BYTES: {

@@ -119,7 +119,10 @@ export interface SidecarSettings {
   readonly REPLAY_BODY_LIMIT?: string | undefined
   /** All bodies kept for that together. Default: `64MiB`. */
   readonly REPLAY_MEMORY_LIMIT?: string | undefined
-  /** Connections of callers open at the same time. Default: `1024`. */
+  /**
+   * Connections of callers open at the same time; beyond it a new one takes the place of the
+   * one that has waited longest for a call. Default: `1024`.
+   */
   readonly MAX_CONNECTIONS?: string | undefined
   /** Size of the head of a request. Default: `16KiB`. */
   readonly MAX_HEADER_BYTES?: string | undefined

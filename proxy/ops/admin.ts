@@ -119,7 +119,7 @@ function chosenCredential(
   if (named === null) {
     const [only] = known
     if (only !== undefined && known.length === 1) return only
-    const detail = 'There are several credentials: name one as ?credential=NAME.'
+    const detail = 'There are several credentials: name one as ?credential=NAME, or with --credential NAME.'
     sendProblem(response, {
       status: 400,
       code: 'credential_required',

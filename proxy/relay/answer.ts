@@ -25,6 +25,7 @@ export class Answer {
   #token: HeldToken | null = null
   #reader: MessageReader | null = null
   #mask: AnswerMask | null = null
+  #masksData = false
   #hasTrailers = false
   /** An HTTP/1.0 caller gets the data without the chunks. */
   #unchunks = false
@@ -158,7 +159,9 @@ export class Answer {
 
   #passMasked(head: string, bytes: Buffer, from: number, end: number): Piece {
     const { contentType, contentEncoding, framing } = this.#head
-    if (framing !== 'none' && isMaskable(contentType, contentEncoding)) {
+    this.#masksData = isMaskable(contentType, contentEncoding)
+    // Of a body that is no text the trailers are searched.
+    if (framing !== 'none' && (this.#masksData || framing === 'chunked')) {
       this.#mask = new AnswerMask((this.#destination as Destination).maskedBytes(this.#token as HeldToken))
     }
     return this.#pass(this.#masked(head), bytes, from, end)
@@ -169,6 +172,7 @@ export class Answer {
     const mask = this.#mask
     if (mask === null) return this.#framed(head, bytes, from, end)
     const spans = this.#searched(this.#reader as MessageReader, from, end)
+    if (spans.length === 0 && !this.#masksData) return this.#framed(head, bytes, from, end)
     const passing = mask.write(bytes, from, end, spans, this.isComplete)
     return this.#framed(head, passing, 0, passing.length)
   }
@@ -184,7 +188,7 @@ export class Answer {
     const parts: Buffer[] = []
     for (let at = 0; at < data.length; at += 2) parts.push(bytes.subarray(data[at], data[at + 1]))
     let plain: Buffer = Buffer.concat(parts)
-    if (this.#mask !== null) {
+    if (this.#mask !== null && this.#masksData) {
       plain = this.#mask.write(plain, 0, plain.length, [0, plain.length], this.isComplete)
     }
     return headWith(head, plain, 0, plain.length)
@@ -194,9 +198,10 @@ export class Answer {
   #searched(reader: MessageReader, from: number, end: number): readonly number[] {
     if (this.#head.framing !== 'chunked') return [from, end]
     if (this.#hasTrailers) return [from, end]
-    if (reader.trailerStart < 0) return reader.data
+    const data = this.#masksData ? reader.data : []
+    if (reader.trailerStart < 0) return data
     this.#hasTrailers = true
-    return [...reader.data, reader.trailerStart, end]
+    return [...data, reader.trailerStart, end]
   }
 
   #masked(head: string): string {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ProblemCode } from '../lib/errors.ts'
+import { CallerDeadline } from './caller-deadline.ts'
 import { Exchange } from './exchange.ts'
 import { REQUEST } from './llhttp.ts'
 import { MessageReader } from './message-reader.ts'
@@ -10,14 +11,7 @@ import { ReadAhead } from './read-ahead.ts'
 import type { RelayContext } from './relay-context.ts'
 import { RequestHead } from './request-head.ts'
 import { withSharedReads } from './socket-reads.ts'
-import {
-  CALLER_SILENCE_MS,
-  HALF_CLOSED_MS,
-  HEAD_TIMEOUT_MS,
-  IDLE_TIMEOUT_MS,
-  LINGER_MS,
-  type Timed,
-} from './timeouts.ts'
+import { CALLER_SILENCE_MS, HALF_CLOSED_MS, type Timed } from './timeouts.ts'
 
 /**
  * `head`: between calls, or in the middle of a head → `body`: of the call under way → `answer`: is awaited; what comes in is
@@ -28,16 +22,18 @@ type State = 'head' | 'body' | 'answer' | 'lingering' | 'tunnel'
 /** One caller's connection: reads its calls one after the other, and answers them in that order. */
 export class ClientConnection implements Timed {
   readonly reader: MessageReader
+  /** It has carried a call: whoever is behind it knows how to make one. */
+  hasServed = false
   readonly #context: RelayContext
   readonly #socket: Socket
   readonly #outbox: Outbox
   readonly #ahead: ReadAhead
   readonly #head: RequestHead
   readonly #exchange: Exchange
+  readonly #deadline: CallerDeadline
   readonly #onClosed: (connection: ClientConnection) => void
   #state: State = 'head'
   #isAdvancing = false
-  #deadline: number
   #hasEnded = false
 
   constructor(context: RelayContext, accepted: Socket, onClosed: (connection: ClientConnection) => void) {
@@ -46,23 +42,24 @@ export class ClientConnection implements Timed {
     this.reader = new MessageReader(REQUEST, context.options.maxHeaderBytes)
     this.#head = new RequestHead(context.requestFields)
     this.#exchange = new Exchange(context, this, this.#head)
-    const socket = withSharedReads(accepted, (bytes, length) => this.#onBytes(bytes, length))
+    const socket = withSharedReads(accepted, this.#onBytes.bind(this), context.counters.callers++)
     this.#socket = socket
     this.#outbox = new Outbox(socket)
     this.#ahead = new ReadAhead(socket)
     socket.setNoDelay(true)
     socket.on('drain', () => this.#exchange.onClientDrain())
     socket.on('end', () => this.#onEnd())
+    socket.on('finish', () => this.#onFinished())
     // A caller that resets its connection is told by 'close'; there is nothing to add.
     socket.on('error', () => {})
     socket.on('close', () => this.#onClose())
     context.ticker.add(this)
-    this.#deadline = context.ticker.now + context.ticker.tickMs + HEAD_TIMEOUT_MS
+    this.#deadline = new CallerDeadline(context.ticker)
   }
 
-  /** Nothing under way: it can be closed without harm. */
-  get isIdle(): boolean {
-    return this.#state === 'head' && !this.reader.midHead
+  /** How long it has kept its place without a call, ms; -1: there is one. */
+  get waitedMs(): number {
+    return this.#state === 'head' ? this.#deadline.waitedMs : -1
   }
 
   /** The call's body is being read, so silence is the caller's. */
@@ -117,7 +114,8 @@ export class ClientConnection implements Timed {
     }
     this.reader.next()
     this.#state = 'head'
-    this.#deadline = this.#context.ticker.now + IDLE_TIMEOUT_MS
+    this.hasServed = true
+    this.#deadline.awaitCall()
     this.#ahead.resume()
     if (this.#isAdvancing) return
     const ahead = this.#ahead.take()
@@ -127,15 +125,8 @@ export class ClientConnection implements Timed {
 
   /** Ends the connection so that the answer is seen to be incomplete. */
   cut(byReset: boolean): void {
-    if (byReset && this.#context.options.listen.kind === 'tcp') {
-      this.#socket.resetAndDestroy()
-      return
-    }
-    if (byReset) {
-      this.#socket.destroy()
-      return
-    }
-    this.#linger()
+    if (byReset) this.#reset()
+    else this.#linger()
   }
 
   startTunnel(): void {
@@ -154,11 +145,18 @@ export class ClientConnection implements Timed {
   tunnelClosed(): void {
     this.#outbox.destroySoon()
     this.#state = 'lingering'
-    this.#deadline = this.#context.ticker.now + LINGER_MS
+    this.#deadline.linger(this.#outbox.isEmpty)
   }
 
+  /** Ends the connection at once. What was not taken of an answer is seen to be missing. */
   destroy(): void {
-    this.#socket.destroy()
+    if (!this.#outbox.isEmpty || this.#exchange.endsWithConnection) this.#reset()
+    else this.#socket.destroy()
+  }
+
+  #reset(): void {
+    if (this.#context.options.listen.kind === 'tcp') this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
   }
 
   /** Ends the connection once the caller has been sent everything. */
@@ -169,11 +167,13 @@ export class ClientConnection implements Timed {
   checkTime(now: number): void {
     const exchange = this.#exchange
     if (exchange.isActive) {
-      if (this.#hasEnded && !exchange.isTunnel && now >= this.#deadline) this.destroy()
+      // As long as the answer moves, somebody reads it.
+      const hasLeft = this.#hasEnded && !exchange.isTunnel && exchange.silentMs(now) >= HALF_CLOSED_MS
+      if (hasLeft && this.#deadline.isPast(now)) this.destroy()
       else exchange.checkSilence(now, CALLER_SILENCE_MS)
       return
     }
-    if (now < this.#deadline) return
+    if (!this.#deadline.isPast(now)) return
     if (this.#state === 'head' && this.reader.midHead) this.#refuse('request_timeout')
     else this.destroy()
   }
@@ -191,7 +191,7 @@ export class ClientConnection implements Timed {
         return
       }
       case 'answer':
-        this.#keep(bytes, 0, length)
+        this.#ahead.keep(bytes, 0, length)
         return
       case 'tunnel':
         this.#exchange.onTunnelBytes(bytes, length)
@@ -204,7 +204,7 @@ export class ClientConnection implements Timed {
     let position = from
     while (position < to && this.#state === 'head') position = this.#readCall(bytes, position, to)
     this.#isAdvancing = false
-    if (position < to) this.#keep(bytes, position, to)
+    if (position < to && this.#state !== 'lingering') this.#ahead.keep(bytes, position, to)
   }
 
   #readCall(bytes: Buffer, from: number, to: number): number {
@@ -216,8 +216,7 @@ export class ClientConnection implements Timed {
       return to
     }
     if (!reader.headComplete) {
-      if (!wasMidHead)
-        this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + HEAD_TIMEOUT_MS
+      if (!wasMidHead) this.#deadline.awaitHead()
       return to
     }
     if (!this.#head.read(reader)) {
@@ -245,12 +244,8 @@ export class ClientConnection implements Timed {
 
   #afterBody(bytes: Buffer, from: number, to: number): void {
     if (this.#state === 'body' && this.reader.complete) this.#state = 'answer'
-    if (this.#state === 'answer' && from < to) this.#keep(bytes, from, to)
+    if (this.#state === 'answer' && from < to) this.#ahead.keep(bytes, from, to)
     else if (this.#state === 'head' && from < to) this.#advance(bytes, from, to)
-  }
-
-  #keep(bytes: Buffer, from: number, to: number): void {
-    if (this.#state !== 'lingering') this.#ahead.keep(bytes, from, to)
   }
 
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
@@ -274,22 +269,26 @@ export class ClientConnection implements Timed {
   #linger(): void {
     this.#state = 'lingering'
     this.#ahead.take()
-    this.#deadline = this.#context.ticker.now + this.#context.ticker.tickMs + LINGER_MS
     this.#outbox.end()
+    this.#deadline.linger(this.#outbox.isEmpty)
     this.#ahead.resume()
+  }
+
+  #onFinished(): void {
+    if (this.#state === 'lingering') this.#deadline.linger(true)
   }
 
   #onEnd(): void {
     this.#hasEnded = true
     if (this.#state === 'tunnel') this.#exchange.onTunnelEnd()
-    else if (this.#state === 'answer') {
-      const { ticker } = this.#context
-      this.#deadline = ticker.now + ticker.tickMs + HALF_CLOSED_MS
-    } else if (this.#state === 'lingering' || this.isIdle) this.#outbox.end()
+    else if (this.#state === 'answer') this.#deadline.halfClosed()
+    else if (this.#state === 'lingering' || (this.#state === 'head' && !this.reader.midHead))
+      this.#outbox.end()
     else this.destroy()
   }
 
   #onClose(): void {
+    this.#context.counters.callers--
     this.#context.ticker.remove(this)
     this.#exchange.abandon()
     this.reader.free()

@@ -36,6 +36,8 @@ export class TrafficCounters {
   replays = { accepted: 0, rejected: 0, failed: 0 }
   /** Calls rejected by the upstream whose body had not been kept. */
   unreplayable = 0
+  /** Open connections of callers. */
+  callers = 0
   upstreamActive = 0
   upstreamIdle = 0
 

@@ -72,6 +72,11 @@ export class Exchange implements Dispatched {
     return this.#phase === 'tunnelling'
   }
 
+  /** An answer is under way that ends with the caller's connection, so that ending it in order would make it look complete. */
+  get endsWithConnection(): boolean {
+    return this.#phase === 'answering' && this.#answer.endsWithConnection
+  }
+
   /** Begins a call whose head was read and admitted. Returns the position in `bytes` up to which they belong to it. */
   begin(destination: Destination, target: string, bytes: Buffer, from: number, to: number): number {
     this.#destination = destination
@@ -108,7 +113,7 @@ export class Exchange implements Dispatched {
   onClientDrain(): void {
     this.#movedAt = this.#context.ticker.now
     if (this.#phase === 'tunnelling') this.#tunnel?.onClientDrain()
-    else if (this.#phase === 'answering') this.#upstream?.resume()
+    else if (this.#phase === 'answering' || this.#phase === 'awaiting') this.#upstream?.resume()
   }
 
   onTunnelBytes(bytes: Buffer, length: number): void {
@@ -119,15 +124,20 @@ export class Exchange implements Dispatched {
     this.#tunnel?.onClientEnd()
   }
 
-  /** How long nothing has moved, and whose fault it is. */
+  /** How long nothing has moved, at least. */
+  silentMs(now: number): number {
+    return now - this.#movedAt - this.#context.ticker.tickMs
+  }
+
+  /** Ends the call when nothing has moved for too long, by whose fault it is. */
   checkSilence(now: number, callerSilenceMs: number): void {
-    const silentMs = now - this.#movedAt - this.#context.ticker.tickMs
+    const silentMs = this.silentMs(now)
     const phase = this.#phase
     if (phase === 'tunnelling') this.#tunnel?.checkTime(now)
     if (phase !== 'awaiting' && phase !== 'answering') return
     if (this.#client.isReadingBody) {
       if (silentMs >= callerSilenceMs) this.#fail('request_timeout')
-    } else if (phase === 'answering' && this.#client.isBlocked) {
+    } else if (this.#client.isBlocked) {
       if (silentMs >= callerSilenceMs) this.#cut()
     } else if (silentMs >= this.#context.options.upstreamTimeoutMs) this.#fail('upstream_timeout')
   }
@@ -193,7 +203,8 @@ export class Exchange implements Dispatched {
         return
       }
       if (status >= 200) break
-      if (!this.#head.http10) this.#client.write(this.#answer.interim())
+      // There may be any number of them.
+      if (!this.#head.http10 && !this.#client.write(this.#answer.interim())) this.#upstream?.pause()
       reader.next()
       if (position === to) return
     }

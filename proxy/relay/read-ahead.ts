@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 /** What a caller may send ahead of the answer it waits for. */
-const LIMIT_BYTES = 65_536
+const LIMIT_BYTES = 32_768
 
 /** Why reading is stopped; it goes on when no reason is left. */
 const PAUSED_BY_BODY = 1

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createAdmission } from './admission.ts'
 import { callRecorder } from './call-log.ts'
+import { Callers } from './callers.ts'
 import { ClientConnection } from './client-connection.ts'
 import { TrafficCounters } from './counters.ts'
 import { Destination } from './destination.ts'
@@ -46,15 +47,12 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     onIdle: null,
     recordCall: callRecorder(options, deps.recordCall),
   }
-  const clients = new Set<ClientConnection>()
+  const callers = new Callers(options.maxConnections, ticker, log)
   let onEmpty: (() => void) | null = null
   const listener = new Listener(options.listen, (socket) => {
-    // Beyond the limit a caller is turned away at once, which it can tell from slowness.
-    if (clients.size >= options.maxConnections || context.isDraining) {
-      socket.destroy()
-      return
-    }
-    clients.add(new ClientConnection(context, socket, closed))
+    // A caller for whom there is no place is turned away at once, which it can tell from slowness.
+    if (context.isDraining || !callers.makeRoom()) socket.destroy()
+    else callers.add(new ClientConnection(context, socket, closed))
   })
 
   return {
@@ -69,17 +67,17 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
       })
       await until(signal, (done) => {
         onEmpty = done
-        if (clients.size === 0) done()
-        for (const client of clients) client.destroySoon()
+        if (callers.size === 0) done()
+        for (const client of callers) client.destroySoon()
       })
-      for (const client of clients) client.destroy()
+      for (const client of callers) client.destroy()
       for (const pool of pools.values()) pool.destroy()
     },
   }
 
   function closed(client: ClientConnection): void {
-    clients.delete(client)
-    if (clients.size === 0) onEmpty?.()
+    callers.remove(client)
+    if (callers.size === 0) onEmpty?.()
   }
 
   function destinationOf(route: Route): Destination {

@@ -54,7 +54,7 @@ export class UpstreamConnection {
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
       autoSelectFamily: true,
-      onread: readInto((bytes, length) => this.#onBytes(bytes, length)),
+      onread: readInto((bytes, length) => this.#onBytes(bytes, length), pool.size),
     }
     const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
     this.#socket = socket

@@ -44,6 +44,11 @@ export class UpstreamPool implements Timed {
     this.#counters = counters
   }
 
+  /** Open connections, in use or not. */
+  get size(): number {
+    return this.#all.size
+  }
+
   /**
    * A connection that is ready, or null. A call that must not be sent twice (RFC 9110, section 9.2.2) gets only one that has
    * waited for less than half the time it may: the upstream may close an older one just when the call is on its way.
@@ -58,6 +63,7 @@ export class UpstreamPool implements Timed {
       this.#counters.upstreamIdle--
       this.#counters.upstreamActive++
       connection.user = user
+      connection.deadline = Number.POSITIVE_INFINITY
       if (connection.isWritable) return connection
       connection.destroy()
     }

@@ -51,6 +51,11 @@ export interface EntryMedium {
   close(): Promise<void>
 }
 
+/** Counts go up by one; one beyond this is damage, and its successors could not be told apart any more. */
+const LARGEST_COUNT = 2 ** 48
+/** Longer than any settings make it: nobody is to wait out a damaged one. */
+const LONGEST_LEASE_MS = 49 * 24 * 60 * 60_000
+
 /** Reads an entry from JSON written by this or another version; null when it is not one. */
 export function parseEntry(json: unknown): Entry | null {
   if (typeof json !== 'object' || json === null) return null
@@ -64,9 +69,10 @@ export function parseEntry(json: unknown): Entry | null {
 function parseLease(json: unknown): Lease | null {
   const { holder, epoch, durationMs, announced } = (json ?? {}) as Record<string, unknown>
   if (typeof holder !== 'string' || !isCount(epoch) || !isCount(durationMs)) return null
+  if (durationMs > LONGEST_LEASE_MS) return null
   return { holder, epoch, durationMs, announced: announced === true }
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_COUNT
 }

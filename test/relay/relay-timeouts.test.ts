@@ -63,6 +63,21 @@ describe('time', () => {
     assert.equal((await client.call(world.message('GET', '/..'))).status, 400)
   })
 
+  it('an upstream is waited for as long on a connection that has waited in the pool', async (t) => {
+    const { world, clock } = await start(t, {
+      script: (request) => (request.target === '/slow' ? undefined : answer(request, 200)),
+      options: { upstreamTimeoutMs: 60_000 },
+    })
+    const client = await world.client()
+    assert.equal((await client.call(world.message('GET', '/'))).status, 200)
+    client.write(world.message('POST', '/slow', [], 'x'))
+    const request = await world.upstream.request(1)
+    assert.equal(request.connection, 1)
+    await clock.advance(45_000)
+    answer(request, 200, [], 'at last')
+    assert.equal((await client.answer()).text, 'at last')
+  })
+
   it('silence is counted from the last byte, and in the middle of an answer it cuts it off', async (t) => {
     const { world, clock } = await start(t, {
       script: ({ socket }) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123'),

@@ -121,6 +121,7 @@ async function scene(
     listening,
     program.ended.then(() => assert.fail(program.stdout() + program.stderr())),
   ])
+  await eventually('readiness', async () => (await send(`${opsUrl}/readyz`)).status === 200)
   const callers = await tapOn(t, portOf(url), () => {}, note('answers to callers'))
   const ops = await tapOn(t, portOf(opsUrl), () => {}, note('answers of the ops address'))
   const tried = (promise: Promise<unknown>) => promise.then(nothing, nothing)

@@ -39,7 +39,8 @@ describe('making the directory of a store', () => {
     const code = `import(${JSON.stringify(module)}).then((m) => m.makeDirectory('/proc/nowhere/a')).catch((e) => console.log(e.code))`
     const { stdout, signal } = spawnSync(process.execPath, ['--import', 'tsx', '--eval', code], {
       encoding: 'utf8',
-      timeout: 10_000,
+      // Only a process that hangs takes this long, on however busy a machine.
+      timeout: 60_000,
       killSignal: 'SIGKILL',
     })
     assert.deepEqual({ stdout, signal }, { stdout: 'ENOENT\n', signal: null })

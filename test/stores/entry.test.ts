@@ -33,6 +33,10 @@ describe('an entry read from JSON', () => {
       { ...entry, generation: '3' },
       { ...entry, sealed: null },
       { ...entry, epoch: 2 ** 53 },
+      // One more of these would not be read any more, and the token would be lost.
+      { ...entry, epoch: 2 ** 53 - 1 },
+      { ...entry, generation: 2 ** 53 - 1 },
+      { ...entry, requests: { ...entry.requests, count: 2 ** 53 - 1 } },
       { ...entry, requests: null },
       { ...entry, requests: { day: 20261122, count: 1 } },
       { ...entry, requests: { day: '2026-11-22', count: Number.NaN } },
@@ -48,6 +52,8 @@ describe('an entry read from JSON', () => {
       {},
       { ...entry.lease, durationMs: -1 },
       { ...entry.lease, holder: 1 },
+      // Waiting this one out would take a century.
+      { ...entry.lease, durationMs: 3e12 },
     ])
       assert.equal(parseEntry({ ...entry, lease })?.lease, null)
   })

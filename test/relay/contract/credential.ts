@@ -247,6 +247,24 @@ export function credentialCases({ check, start }: Suite): void {
   })
 
   check(
+    'mask-trailers',
+    'the token is masked in trailers, also behind a body that is not searched',
+    async (t) => {
+      const world = await start(t)
+      const chunks = `5\r\n%PDF \r\n${TOKEN.length.toString(16)}\r\n${TOKEN}\r\n0\r\nX-Sum: ${TOKEN}\r\n\r\n`
+      for (const type of ['text/plain', 'application/pdf']) {
+        world.upstream.script = ({ socket }) =>
+          void socket.write(
+            `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+          )
+        const got = await world.call('GET', '/')
+        assert.equal(got.trailers.get('x-sum'), '*'.repeat(TOKEN.length), type)
+        assert.equal(got.text, type === 'text/plain' ? `%PDF ${'*'.repeat(TOKEN.length)}` : `%PDF ${TOKEN}`)
+      }
+    },
+  )
+
+  check(
     'mask-not',
     'compressed and binary bodies pass untouched, and so does everything when masking is off',
     async (t) => {
