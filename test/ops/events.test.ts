@@ -190,6 +190,8 @@ describe('events of the status page', () => {
       assert.equal(body.code, 'request_forbidden')
     }
     await supertest(app).get('/').set(crossSite).expect(200)
+    // A page whose name was pointed here would be of this site.
+    await supertest(app).get('/events').set('host', 'evil.example:9464').expect(403)
   })
 
   it('are told of by HEAD without beginning, and are only to be read', async () => {

@@ -49,7 +49,7 @@ describe('the Host of a request to the ops address', () => {
 })
 
 describe('a page whose name was pointed at the ops address', () => {
-  for (const path of ['/', '/events', '/status', '/metrics']) {
+  for (const path of ['/', '/status', '/metrics']) {
     it(`cannot read ${path}, and who runs the sidecar learns of it`, async () => {
       const events: LoggedEvent[] = []
       const app = opsApp(opsDeps({ log: recordingLog(events) }))
