@@ -65,9 +65,16 @@ function whenAsked(deps: OpsDeps, listener: ListenAddress['kind'], page: StatusP
       app(request, response)
       return
     }
-    void import('./app.ts').then(({ opsApp }) => {
-      app ??= opsApp(deps, listener, page)
-      app(request, response)
-    })
+    import('./app.ts').then(
+      ({ opsApp }) => {
+        app ??= opsApp(deps, listener, page)
+        app(request, response)
+      },
+      (error: unknown) => {
+        // The program's files were replaced or taken away under it. Calls do not depend on them any more.
+        deps.log.error('ops_request_failed', { path: request.url, method: request.method, error })
+        response.destroy()
+      },
+    )
   }
 }
