@@ -51,7 +51,7 @@ describe('what is released', () => {
     for (const path of files) {
       assert.match(
         path,
-        /^(dist\/(main|index|chunks\/[\w.-]+)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/[\w/-]+\.(md|svg)|docs\/examples\/[\w.-]+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+        /^(dist\/(main|index|chunks\/[\w.-]+)\.js|dist\/types\/[\w/-]+\.d\.ts|dist\/THIRD-PARTY-LICENSES\.txt|dist\/sbom\.cdx\.json|docs\/[\w/-]+\.(md|svg|png)|docs\/examples\/[\w.-]+|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
       )
     }
     for (const path of [
