@@ -15,7 +15,7 @@ export class HostileCaller {
   readonly #quiescence: Quiescence
   readonly #received: Buffer[] = []
   #socket: Socket | null = null
-  /** By the other side, in order: nothing more will come. */
+  /** By the other side, in order, as far as a caller can tell that has not ended its own side: nothing more will come. */
   hasEnded = false
   isClosed = false
   /** It ended the connection itself, or half of it. */
@@ -46,9 +46,16 @@ export class HostileCaller {
       moved()
     })
     socket.on('end', () => {
-      this.hasEnded = true
-      moved()
-      socket.end()
+      // libuv tells a reset that stands behind the last bytes as an end, too. One byte more fails at once if it was one.
+      if (!socket.writable) {
+        moved()
+        return
+      }
+      socket.write('\n', (error) => {
+        this.hasEnded = !error
+        moved()
+        socket.end()
+      })
     })
     socket.on('error', moved)
     socket.on('close', () => {

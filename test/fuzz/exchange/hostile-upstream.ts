@@ -12,6 +12,8 @@ export interface Answered {
   isHeadWritten: boolean
   /** All of it was written, and ended the way its framing says. */
   isWhole: boolean
+  /** It ended with its connection, so whatever was written of the body is all of it. */
+  endsAnywhere: boolean
 }
 
 /** An upstream that does what its plans say, and remembers it. */
@@ -21,6 +23,7 @@ export class HostileUpstream {
   readonly #plans: readonly Plan[]
   readonly #quiescence: Quiescence
   readonly #tokenHeader: string
+  readonly #switched = new WeakSet<object>()
 
   constructor(plans: readonly Plan[], quiescence: Quiescence, tokenHeader: string) {
     this.#plans = plans
@@ -40,19 +43,28 @@ export class HostileUpstream {
     const { moved } = this.#quiescence
     const { socket } = request
     moved()
+    // What follows on a connection that was switched is no request.
+    if (this.#switched.has(socket)) return
     if (socket.listenerCount('close') < 3) socket.on('data', moved).on('close', moved)
     const plan = this.#plans[this.answered.length % this.#plans.length] as Plan
     const id = request.target.slice(1)
     const token = request.fields.get(this.#tokenHeader) ?? ''
     const answer = answerOf(plan, id, request.method, token)
-    const answered: Answered = { id, request, answer, isHeadWritten: false, isWhole: false }
+    const answered: Answered = {
+      id,
+      request,
+      answer,
+      isHeadWritten: false,
+      isWhole: false,
+      endsAnywhere: false,
+    }
     this.answered.push(answered)
     if (plan.isDeaf) socket.pause()
     else if (plan.readsBody) await request.body.catch(() => {})
     await this.#quiescence.turns(plan.turns)
     await this.#write(answered, plan)
     this.#end(answered, plan)
-    // What follows on a connection that was switched is no request.
+    if (plan.status === 101) this.#switched.add(socket)
     if (plan.isDeaf || plan.status === 101) await request.closed
   }
 
@@ -75,6 +87,7 @@ export class HostileUpstream {
     const { socket } = request
     const written = Math.floor(answer.bytes.length * plan.share)
     const isAllThere = written >= answer.end && answer.body !== null
+    answered.endsAnywhere = answer.endsWithClose && plan.ending === 'fin'
     answered.isWhole = isAllThere && (!answer.endsWithClose || plan.ending === 'fin')
     if (plan.ending === 'fin') socket.end()
     else if (plan.ending === 'reset') socket.resetAndDestroy()

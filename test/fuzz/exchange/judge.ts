@@ -22,7 +22,10 @@ export function judgeUpstream(
     const { id, request } = answered
     const sending = known.get(id)
     assert.ok(sending, `the upstream saw ${request.method} ${request.target}, which nobody sent`)
-    assert.equal(sending.call.defect, null, `${id} is no request, and was forwarded`)
+    // A chunk that is bad may come when what was before it is on its way. The rest must never seem to have come.
+    const wasBroken = sending.call.defect === 'bad chunk' && sending.call.framing === 'chunked'
+    if (wasBroken) assert.ok(!request.complete, `${id} is no request, and was forwarded whole`)
+    else assert.equal(sending.call.defect, null, `${id} is no request, and was forwarded`)
     assert.equal(request.method, sending.call.method)
     const tokens = request.fields.lines.filter(([name]) => name.toLowerCase() === header)
     assert.equal(tokens.length, 1, `${id} was sent with ${tokens.length} tokens`)
@@ -121,15 +124,21 @@ function readChunks(framed: string): { body: string; rest: string } | null {
 function expectSent({ status, body }: Read, { id, call }: Sending, upstream: HostileUpstream): void {
   const sent = upstream.answered.filter((answered) => answered.id === id)
   const isBodiless = call.method === 'HEAD' || status === 204 || status === 304 || status === 101
-  const whole = sent.some(({ answer, isWhole, isHeadWritten }) => {
+  const whole = sent.some(({ answer, isWhole, endsAnywhere, isHeadWritten }) => {
     if (answer.status !== status) return false
     if (isBodiless) return isHeadWritten
-    return isWhole && answer.body !== null && masked(answer.body) === body
+    if (answer.body === null) return false
+    return (isWhole && masked(answer.body) === body) || (endsAnywhere && isBeginning(body, answer.body))
   })
   assert.ok(
     whole,
     `${id} looks answered with ${status} and ${body.length} bytes, which the upstream never sent whole`,
   )
+}
+
+/** Apart from stars: a token that was cut is no token, so its rest is not masked. */
+function isBeginning(part: string, body: string): boolean {
+  return part.length <= body.length && [...part].every((char, at) => char === body[at] || char === '*')
 }
 
 const masked = (body: string) => body.replace(TOKEN, (token) => '*'.repeat(token.length))
