@@ -14,7 +14,8 @@ COPY scripts scripts
 COPY config config
 COPY sandbox sandbox
 COPY proxy proxy
-RUN npm run build && echo '{"type":"module"}' > dist/package.json
+# The library's types are for who compiles against it.
+RUN npm run build && rm -r dist/types && echo '{"type":"module"}' > dist/package.json
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0

@@ -68,7 +68,7 @@ function run({ body, changes, date }: Input): void {
     assert.match(answer.value.reveal(), /^[\x21-\x7e]{1,4096}$/)
     assert.ok(answer.validTill === null || Number.isSafeInteger(answer.validTill), String(answer.validTill))
     assert.ok(!(answer.validTill !== null && answer.validTillUnreadable))
-    assert.ok(!JSON.stringify(answer).includes(`"${answer.value.reveal()}"`))
+    assert.equal(JSON.parse(JSON.stringify(answer)).value, '[redacted]')
   }
   const errorId = readErrorId(text)
   if (errorId !== undefined) assert.match(errorId, /^[\w.:-]{1,128}$/)
