@@ -39,8 +39,9 @@ export const headerName: Parser<string> = (text) => {
 
 /** What stands before the token. Kept to the letter, because `Bearer ` ends with a space that counts. */
 export const tokenPrefix: Parser<string> = (text) => {
-  if (/^[ -~]*$/.test(text)) return { value: text }
-  return { problem: 'must hold printable ASCII only, without line breaks' }
+  // A field's value does not begin with a space (RFC 9110, section 5.5).
+  if (/^(?:[!-~][ -~]*)?$/.test(text)) return { value: text }
+  return { problem: 'must hold printable ASCII only, without line breaks and not beginning with a space' }
 }
 
 const VISIBLE_ASCII = /^[!-~]+$/

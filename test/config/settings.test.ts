@@ -142,9 +142,9 @@ const cases: Record<SettingName, Cases> = {
   TOKEN_PREFIX: {
     good: [
       ['Bearer ', 'Bearer '],
-      [' ', ' '],
+      ['a  b', 'a  b'],
     ],
-    bad: ['Bearer\n', 'Bearer\r', 'a\tb', 'é'],
+    bad: [' ', ' Bearer ', 'Bearer\n', 'Bearer\r', 'a\tb', 'é'],
   },
   LISTEN: addresses,
   OPS_LISTEN: addresses,
