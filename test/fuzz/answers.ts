@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../proxy/lib/clock.ts'
 import { silentLog } from '../../proxy/lib/log.ts'
 import { createRelay } from '../../proxy/relay/relay.ts'
@@ -83,7 +84,7 @@ async function run({ method, answer, changes, cuts, reset }: Input): Promise<voi
     // Only text is searched, so the type must still say that it is.
     const isText = /\r\nContent-Type: text\/plain\r\n/.test(text)
     assert.ok(!isText || !relayed.body.includes(TOKEN), `the token came back for ${shown}`)
-    if (isSame(direct, relayed)) return
+    if (isSame(direct, relayed) || (!isText && isDeepStrictEqual(direct, relayed))) return
     // Node gives an answer up that has something behind it; the relay passes it on, and gives the connection up.
     assert.ok(
       direct === null,
