@@ -15,7 +15,7 @@ COPY config config
 COPY sandbox sandbox
 COPY proxy proxy
 # The library's types are for who compiles against it.
-RUN npm run build && rm -r dist/types && echo '{"type":"module"}' > dist/package.json
+RUN npm run build && node -e "fs.rmSync('dist/types', { recursive: true })" && echo '{"type":"module"}' > dist/package.json
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
