@@ -14,32 +14,33 @@ const HOLD_MS = 10_000
 /** How long before a call a token may have been revoked and yet not been noticed. */
 const UNNOTICED_MS = 500
 
-/** Whether a failed call was failed by the upstream, by the token API or by a kill, and not by the sidecar. */
-export function wasBoundToFail(
+/** Why a failed call was bound to fail, whatever the sidecar did. */
+export type Cause = 'the upstream’s own' | 'no token was to be had' | 'a third token died under the call'
+
+/** Whose failure a failed call was; null: the sidecar's. */
+export function causeOf(
   { startedAt, latencyMs, failure }: Outcome,
   troubles: readonly Trouble[],
   mints: readonly MintEvent[],
-): boolean {
-  if (failure === null) return false
+): Cause | null {
+  if (failure === null) return null
   const endedAt = startedAt + latencyMs
   const inTrouble = troubles.some(
     ({ from, until, explains }) => startedAt <= until && endedAt >= from && explains.includes(failure),
   )
-  if (inTrouble) return true
-  if (failure === 'status 401') return diedTwice(mints, startedAt - UNNOTICED_MS, endedAt)
-  if (failure !== 'status 503 token_unavailable' || latencyMs < HOLD_MS - UNNOTICED_MS) return false
-  return !mints.some((mint) => gaveToken(mint, startedAt, endedAt))
+  if (inTrouble) return 'the upstream’s own'
+  if (failure === 'status 401') {
+    return deaths(mints, startedAt - UNNOTICED_MS, endedAt) > 2 ? 'a third token died under the call' : null
+  }
+  if (failure !== 'status 503 token_unavailable' || latencyMs < HOLD_MS - UNNOTICED_MS) return null
+  return mints.some((mint) => gaveToken(mint, startedAt, endedAt)) ? null : 'no token was to be had'
 }
 
-/**
- * A call is sent again once. Two tokens that died under it, not both by rotations of ours that went well, are more than that
- * can mend: a person who mints at the moment of a rotation, say.
- */
-function diedTwice(mints: readonly MintEvent[], from: number, until: number): boolean {
-  const deaths = mints.filter(({ outcome, processedAt }) => {
+/** A call is sent three times at most, so two tokens may die under it, whoever revoked them. */
+function deaths(mints: readonly MintEvent[], from: number, until: number): number {
+  return mints.filter(({ outcome, processedAt }) => {
     return outcome === 'minted' && processedAt !== null && processedAt >= from && processedAt <= until
-  })
-  return deaths.length >= 2 && deaths.some(({ foreign, answeredAt }) => foreign || answeredAt === null)
+  }).length
 }
 
 /** The sidecar got a whole answer with a token from it. */

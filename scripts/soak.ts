@@ -15,7 +15,7 @@ import { type CallPlan, type Outcome, startLoad, upload } from '../test/support/
 import { LatencyHistogram } from '../test/support/load-histogram.ts'
 import { type Sidecar, startSidecar } from '../test/support/sidecar-process.ts'
 import { tempDir } from '../test/support/temp-dir.ts'
-import { type Trouble, wasBoundToFail } from './soak-blame.ts'
+import { type Cause, causeOf, type Trouble } from './soak-blame.ts'
 import { between, inflict, oneOf, type Random, seeded } from './soak-faults.ts'
 
 const { values: flags } = parseArgs({
@@ -64,7 +64,11 @@ const settings = {
 /** What is told at the end; all of it bounded. */
 const latency = new LatencyHistogram()
 const failures = new Map<string, number>()
-const excused = new Map<string, number>()
+const excused = new Map<Cause, Map<string, number>>([
+  ['the upstream’s own', new Map()],
+  ['no token was to be had', new Map()],
+  ['a third token died under the call', new Map()],
+])
 const examples: string[] = []
 const inflicted = new Map<string, number>()
 const broken = new Set<string>()
@@ -157,9 +161,9 @@ function judge(outcome: Outcome): void {
   const { plan, startedAt, latencyMs, failure } = outcome
   latency.add(latencyMs)
   if (failure === null) return
-  const isExcused = wasBoundToFail(outcome, troubles, sandbox.log.events)
-  count(isExcused ? excused : failures, failure)
-  if (isExcused || examples.length >= 60) return
+  const cause = causeOf(outcome, troubles, sandbox.log.events)
+  count((cause !== null && excused.get(cause)) || failures, failure)
+  if (cause === 'the upstream’s own' || examples.length >= 60) return
   const size = plan.body?.length ?? 0
   examples.push(
     `${new Date(startedAt).toISOString()} +${latencyMs.toFixed(0)} ms: ${plan.method} ${plan.path} with ${size} bytes${plan.chunked ? ', chunked' : ''}: ${failure}`,
@@ -244,7 +248,7 @@ function report(): void {
   const rows: [string, string | number][] = [
     ['calls', latency.total],
     ['failed at the sidecar', listOf(failures)],
-    ['bound to fail', listOf(excused)],
+    ...[...excused].map(([cause, times]): [string, string] => [`failed: ${cause}`, listOf(times)]),
     [
       'requests to the token API',
       `${counted.requests} (${counted.minted} minted, at most ${allowed} allowed)`,
@@ -263,7 +267,7 @@ function report(): void {
     ['faults', listOf(inflicted)],
     ['kills', counted.kills],
   ]
-  for (const [name, value] of rows) console.log(`${name.padEnd(30)} ${value}`)
+  for (const [name, value] of rows) console.log(`${name.padEnd(44)} ${value}`)
   for (const example of examples) console.log(`  ${example}`)
 }
 

@@ -216,18 +216,16 @@ export class Exchange implements Dispatched {
     const { tokens } = (this.#destination as Destination).route
     const replay = this.#replay
     if (status < 400 || !this.#context.options.rejectedStatus.has(status)) replay.accepted(status, tokens)
-    else if (replay.isSecondSending) {
-      const first = replay.rejectedAgain()
-      if (first !== null) {
-        this.#passFirst(first, bytes.subarray(from, to))
-        return
-      }
-    } else {
+    else {
       const decided = (replacement: HeldToken | null) => this.#decided(replacement)
       if (replay.considers(tokens, this.#upload.isReplayable, bytes.subarray(from, to), decided)) {
         this.#phase = 'deciding'
         this.#upstream?.pause()
         this.#upload.halt()
+        return
+      }
+      if (replay.first !== null) {
+        this.#passFirst(replay.first, bytes.subarray(from, to))
         return
       }
     }
@@ -242,6 +240,10 @@ export class Exchange implements Dispatched {
 
   #passRejection(): void {
     const bytes = this.#replay.takeAnswer()
+    if (this.#replay.first !== null) {
+      this.#passFirst(this.#replay.first, bytes)
+      return
+    }
     this.#upload.goOn(this.#upstream)
     this.#startAnswer(bytes, 0, bytes.length)
     if (this.#phase !== 'answering') return
@@ -265,7 +267,7 @@ export class Exchange implements Dispatched {
   #passFirst(first: FirstRejection, second: Buffer): void {
     const upstream = this.#upstream
     this.#upstream = null
-    if (upstream !== null && this.#answer.discard(second)) this.#reuse(upstream)
+    if (upstream !== null && this.#answer.discard(second) && !this.#replay.lostUpstream) this.#reuse(upstream)
     else upstream?.destroy()
     this.#client.write(first.piece)
     this.#end(first.status, null)

@@ -12,17 +12,20 @@ export interface FirstRejection {
   readonly leavesClientOpen: boolean
 }
 
-/** What a call's answers say about tokens: whether it is sent a second time, and what becomes of that. */
+/** Two tokens may die under one call: a rotation of ours and, right behind it, somebody else's mint. */
+const MOST_REPLAYS = 2
+
+/** What a call's answers say about tokens: whether it is sent again, and what becomes of that. */
 export class Replay {
   readonly #counters: TrafficCounters
   readonly #carried: CarriedToken
   readonly #wait: TokenWait
-  /** The token that was rejected, while the second sending has no answer. */
+  /** The token that was rejected last, while the replay has no answer. */
   #replaced: HeldToken | null = null
+  #replays = 0
   #first: FirstRejection | null = null
   /** What there is of the rejected answer's body, while it is being decided. */
   #bytes: Buffer | null = null
-  wasSent = false
   /** The upstream ended the connection of the rejected answer. */
   lostUpstream = false
 
@@ -32,12 +35,13 @@ export class Replay {
     this.#wait = wait
   }
 
-  get isSecondSending(): boolean {
-    return this.#replaced !== null
+  /** The call was sent again. */
+  get wasSent(): boolean {
+    return this.#replays > 0
   }
 
   begin(): void {
-    this.wasSent = false
+    this.#replays = 0
     this.lostUpstream = false
   }
 
@@ -52,8 +56,8 @@ export class Replay {
   }
 
   /**
-   * The first sending was rejected. True: the answer waits until `onDecided` tells the token to send the call again with, or
-   * null. False: the call cannot be sent again.
+   * The call was rejected. True: the answer waits until `onDecided` tells the token to send the call again with, or null.
+   * False: the call cannot be sent again, or was already as often as it may be.
    */
   considers(
     tokens: TokenSource,
@@ -62,9 +66,16 @@ export class Replay {
     onDecided: (replacement: HeldToken | null) => void,
   ): boolean {
     const { token, sentAt } = this.#carried
-    this.#wait.replacement(tokens, token, sentAt, isReplayable, isReplayable ? onDecided : () => {})
-    if (!isReplayable) {
-      this.#counters.unreplayable++
+    const isReplay = this.wasSent
+    const isLast = this.#replays === MOST_REPLAYS
+    const replayable = isReplayable && !isLast
+    this.#wait.replacement(tokens, token, sentAt, { replayable, isReplay }, replayable ? onDecided : () => {})
+    if (isReplay) {
+      this.#replaced = null
+      this.#counters.replays.rejected++
+    }
+    if (!replayable) {
+      if (!isLast) this.#counters.unreplayable++
       return false
     }
     this.#bytes = Buffer.from(bytes)
@@ -82,12 +93,13 @@ export class Replay {
     return bytes
   }
 
-  /** The call is sent again. Whether the whole of the first answer is kept; what is left of a longer one nobody will see. */
+  /** The call is sent again. Whether the whole of the rejected answer was read; what is left of a longer one nobody will see. */
   begins(answer: Answer, isRequestComplete: boolean): boolean {
     this.#replaced = this.#carried.token
     this.#carried.release()
-    this.wasSent = true
+    this.#replays++
     const bytes = this.takeAnswer()
+    if (this.#first !== null) return answer.discard(bytes)
     if (!isRequestComplete) return false
     const piece = answer.start(bytes, 0, bytes.length)
     if (piece === null || !answer.isComplete) return false
@@ -96,10 +108,8 @@ export class Replay {
     return true
   }
 
-  /** The second sending was rejected, too: the first answer, or null if it was too long to keep. */
-  rejectedAgain(): FirstRejection | null {
-    this.#replaced = null
-    this.#counters.replays.rejected++
+  /** The rejection that its caller gets when a replay was rejected, too; null when it was too long to keep, or there was none. */
+  get first(): FirstRejection | null {
     return this.#first
   }
 

@@ -13,7 +13,7 @@ export class TokenWait {
     onError: (error: unknown) => void,
   ): void {
     const call = this.#call
-    tokens.current(this.#waiting(replayable)).then(
+    tokens.current(this.#waiting({ replayable })).then(
       (token) => {
         if (call === this.#call) onToken(token)
       },
@@ -28,14 +28,14 @@ export class TokenWait {
     tokens: TokenSource,
     rejected: HeldToken,
     sentAt: number,
-    replayable: boolean,
+    about: Omit<Waiting, 'signal'>,
     onAnswer: (replacement: HeldToken | null) => void,
   ): void {
     const call = this.#call
     const answer = (replacement: HeldToken | null) => {
       if (call === this.#call) onAnswer(replacement)
     }
-    tokens.replace(rejected, sentAt, this.#waiting(replayable)).then(answer, () => answer(null))
+    tokens.replace(rejected, sentAt, this.#waiting(about)).then(answer, () => answer(null))
   }
 
   /** The call has ended; what it may still wait for is called off if its caller left. */
@@ -47,8 +47,8 @@ export class TokenWait {
     if (callerLeft) abort.abort()
   }
 
-  #waiting(replayable: boolean): Waiting {
+  #waiting(about: Omit<Waiting, 'signal'>): Waiting {
     this.#abort ??= new AbortController()
-    return { replayable, signal: this.#abort.signal }
+    return { ...about, signal: this.#abort.signal }
   }
 }

@@ -16,7 +16,7 @@ const LONGEST_FOREIGN_PAUSE_MS = 5 * 60_000
 const LONGEST_REJECTION_PAUSE_MS = 60 * 60_000
 const DRAIN_UNREPLAYABLE_MS = 5_000
 /** Beside traffic that is accepted, the next calls tell whether a rejection was the endpoint's doing. */
-const CLEARED_WITHIN_MS = 250
+export const CLEARED_WITHIN_MS = 250
 
 /** The earliest reason to get a newer token; null when the held one will do for ever, or to the end of the process. */
 export function nextDue(state: TokenState, at: Instant, policy: TokenPolicy): Due | null {

@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { credentialStatus } from './credential-state.ts'
-import { isSuspect, nextDue } from './due.ts'
+import { CLEARED_WITHIN_MS, isSuspect, nextDue, rejectionMintFrom } from './due.ts'
 import { Effects, type SecretParts } from './effects.ts'
 import { type Holds, holds, imminentFrom, isHopeless, lackCode } from './hold.ts'
 import { leaseMs } from './lease-time.ts'
@@ -151,8 +151,16 @@ export class TokenManager implements TokenSource {
 
   async replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
     if (rejected !== this.#held || this.#state.phase.kind === 'minting') this.#evidence.late(rejected)
-    if (rejected === this.#held) this.#apply({ kind: 'rejected', sentAt })
+    if (rejected === this.#held && this.#counts(waiting)) this.#apply({ kind: 'rejected', sentAt })
     return waiting.replayable && !this.#stopped ? this.#wait(waiting, rejected) : null
+  }
+
+  /**
+   * Whether a rejection speaks against the held token. That of a replay does not while no mint would follow: an endpoint that
+   * rejects every token would have each token that was minted for it replaced once more.
+   */
+  #counts({ isReplay = false }: Waiting): boolean {
+    return !isReplay || rejectionMintFrom(this.#state, this.#parts.policy) <= this.#parts.clock.monotonic()
   }
 
   replayAccepted(replaced: HeldToken): void {
@@ -176,7 +184,8 @@ export class TokenManager implements TokenSource {
   #wait(waiting: Waiting, rejected: HeldToken | null): Promise<HeldToken | null> {
     const at = this.#instant()
     const deadline = at.mono + this.#parts.policy.holdTimeoutMs
-    const call: WaitingCall = { replayable: waiting.replayable, rejected, deadline }
+    const { replayable, isReplay = false } = waiting
+    const call: WaitingCall = { replayable, isReplay, rejected, deadline }
     const verdict = this.#judge(call, at)
     if (verdict !== null) {
       if (waiting.signal.aborted) return Promise.reject(waiting.signal.reason)
@@ -194,9 +203,7 @@ export class TokenManager implements TokenSource {
       // Cleared meanwhile, or no replacement can come in time: the upstream's own answer goes to the caller.
       const rejectedAt = call.deadline - policy.holdTimeoutMs
       if (held.acceptedSentAt > rejectedAt || at.mono >= call.deadline) return { token: null }
-      // Two replacements in a row that nothing accepted: no call should wait for a third.
-      const doubtful = held.acceptedSentAt < 0 && this.#state.rejectionStreak > 1
-      return isHopeless(this.#state, at, policy, doubtful ? at.mono : call.deadline) ? { token: null } : null
+      return isHopeless(this.#state, at, policy, this.#patience(call, held, at)) ? { token: null } : null
     }
     const open = this.peek(call.replayable)
     if (open !== null) return { token: open }
@@ -204,6 +211,14 @@ export class TokenManager implements TokenSource {
     const inVain = at.mono >= call.deadline || isHopeless(this.#state, at, policy, call.deadline)
     if (!inVain) return null
     return call.rejected === null ? { error: this.#lack(at) } : { token: null }
+  }
+
+  /** How soon a replacement has to be on its way for a call to wait for it, monotonic ms. */
+  #patience({ isReplay, deadline }: WaitingCall, held: HeldToken, at: Instant): number {
+    // A second token that died under one call: more than chance only if it shows at once.
+    if (isReplay) return Math.min(deadline, at.mono + CLEARED_WITHIN_MS)
+    // Two replacements in a row that nothing accepted: no call should wait for a third.
+    return held.acceptedSentAt < 0 && this.#state.rejectionStreak > 1 ? at.mono : deadline
   }
 
   #lack(at: Instant): ProblemError {

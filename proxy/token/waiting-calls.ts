@@ -3,6 +3,7 @@ import type { HeldToken } from './source.ts'
 /** A call that waits for a token. */
 export interface WaitingCall {
   readonly replayable: boolean
+  readonly isReplay: boolean
   /** The token it was rejected with; null when it has not been sent yet. */
   readonly rejected: HeldToken | null
   /** Monotonic ms. */

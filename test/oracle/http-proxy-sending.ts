@@ -22,9 +22,10 @@ export interface SendingEvents {
   onInformation(status: number, rawHeaders: string[], token: HeldToken): void
 }
 
+const MOST_REPLAYS = 2
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-/** The upstream's side of one call: sent with a token, judged, sent again once when the token was rejected. */
+/** The upstream's side of one call: sent with a token, judged, sent again when the token was rejected. */
 export class Sending {
   /** Whether the call was sent again with another token. */
   replayed = false
@@ -68,37 +69,39 @@ export class Sending {
     return { replayable, signal: this.#ended.signal }
   }
 
-  /** The answer to pass on: that of the first sending, or that of the one replay when it was accepted. */
+  /** The answer to pass on: that of the first sending, or that of a replay that was accepted. */
   async answer(admitted: Admitted, token: HeldToken): Promise<Answer> {
     const { counters, options } = this.#context
     const { tokens } = admitted.route
-    const [first, sentAt] = await this.#send(admitted, token)
-    if (!options.rejectedStatus.has(first.status)) return first
-    this.#watch?.stop()
-    const replayable = this.#body.isKept
-    const replacing = tokens.replace(token, sentAt, this.waiting(replayable)).catch(() => null)
-    // Told, but not waited for, when nothing could be done with the replacement.
-    const replacement = replayable ? await replacing : null
-    this.#ended.signal.throwIfAborted()
-    // The rest of an upload may have outgrown the limits during the wait.
-    if (!this.#body.isKept) counters.unreplayable++
-    if (replacement === null || !this.#body.isKept) return first
+    let [last, sentAt] = await this.#send(admitted, token)
+    const first = last
+    for (let replays = 0; options.rejectedStatus.has(last.status); replays++) {
+      if (replays > 0) counters.replays.rejected++
+      if (last !== first) last.message.resume()
+      this.#watch?.stop()
+      const mayReplay = replays < MOST_REPLAYS
+      const replayable = this.#body.isKept && mayReplay
+      const about = { ...this.waiting(replayable), isReplay: replays > 0 }
+      const replacing = tokens.replace(last.token, sentAt, about).catch(() => null)
+      // Told, but not waited for, when nothing could be done with the replacement.
+      const replacement = replayable ? await replacing : null
+      this.#ended.signal.throwIfAborted()
+      // The rest of an upload may have outgrown the limits during the wait.
+      if (mayReplay && !this.#body.isKept) counters.unreplayable++
+      if (replacement === null || !this.#body.isKept) return first
 
-    this.replayed = true
-    const [second, resentAt] = await this.#send(admitted, replacement).catch((error: unknown) => {
-      counters.replays.failed++
-      throw error
-    })
-    if (options.rejectedStatus.has(second.status)) {
-      counters.replays.rejected++
-      tokens.replace(replacement, resentAt, this.waiting(false)).catch(() => null)
-      second.message.resume()
-      return first
+      this.replayed = true
+      const replaced = last.token
+      ;[last, sentAt] = await this.#send(admitted, replacement).catch((error: unknown) => {
+        counters.replays.failed++
+        throw error
+      })
+      if (options.rejectedStatus.has(last.status)) continue
+      counters.replays.accepted++
+      tokens.replayAccepted(replaced)
     }
-    counters.replays.accepted++
-    tokens.replayAccepted(token)
-    first.message.resume()
-    return second
+    if (last !== first) first.message.resume()
+    return last
   }
 
   /** Starts to watch for silence, anew when it watches already. */

@@ -4,6 +4,7 @@ import { sandboxFor } from '../sandbox/client.ts'
 import { type CallPlan, echo, makeCall } from '../support/load.ts'
 import { assertAllWell, failuresOf, latencyReport, startRecordedLoad } from '../support/load-record.ts'
 import { type Sidecar, startSidecar } from '../support/sidecar-process.ts'
+import { rotateAt } from './fleet-setup.ts'
 import { assertOneAtATime, assertTokenRequests, eventually, mintTimes, settingsFor } from './setup.ts'
 
 describe('a token that calls are rejected with', { concurrency: 2 }, () => {
@@ -27,6 +28,24 @@ describe('a token that calls are rejected with', { concurrency: 2 }, () => {
     assertTokenRequests(sandbox, { requests: 4, minted: 4 })
     assert.equal(sidecar.lines('foreign_mint')[0]?.level, 'warn')
     assert.ok((await sidecar.metric('token_sidecar_replays_total', { outcome: 'accepted' })) >= 3)
+  })
+
+  it('is replaced twice under one call when somebody mints in the moment of a rotation', async (test) => {
+    const sandbox = await sandboxFor(test)
+    const sidecar = await startSidecar(test, settingsFor(sandbox))
+    await sidecar.ready()
+    sandbox.faults.add({ api: 'business', kind: 'latency', path: '/echo/slow', ms: 1_500 })
+    const slow = Array.from({ length: 10 }, () =>
+      makeCall(sidecar.url, { ...echo(1), path: '/echo/slow' }, false),
+    )
+    await eventually('the calls are under way', async () => (await inFlight(sidecar)) === slow.length)
+    sandbox.faults.add({ api: 'token', kind: 'foreign-mint', count: 1 })
+    const rotated = await rotateAt(sidecar)
+
+    assertAllWell(await Promise.all(slow))
+    assert.equal(rotated.status, 200)
+    assertTokenRequests(sandbox, { requests: 3, minted: 3 })
+    assert.equal(await sidecar.metric('token_sidecar_replays_total', { outcome: 'accepted' }), slow.length)
   })
 
   it('is replaced for a call that was sent before another one was accepted and judged after the token had died', async (test) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { MintEvent } from '../../sandbox/mint-log.ts'
-import { wasBoundToFail } from '../../scripts/soak-blame.ts'
+import { causeOf } from '../../scripts/soak-blame.ts'
 import { echo, type Outcome } from '../support/load.ts'
 
 const outcome = (failure: string, latencyMs: number): Outcome => {
@@ -28,36 +28,26 @@ const foreign = (at: number): MintEvent => ({ ...answered(at), startedAt: at, fo
 describe('a failed call of a soak', () => {
   it('is the upstream’s when it was out of order in a way that explains the failure', () => {
     const trouble = { from: 99_000, until: 100_050, explains: ['status 503'] }
-    assert.equal(wasBoundToFail(outcome('status 503', 10), [trouble], []), true)
-    assert.equal(wasBoundToFail(outcome('status 502', 10), [trouble], []), false)
-    assert.equal(wasBoundToFail(outcome('status 503', 10), [{ ...trouble, until: 99_999 }], []), false)
+    assert.equal(causeOf(outcome('status 503', 10), [trouble], []), 'the upstream’s own')
+    assert.equal(causeOf(outcome('status 502', 10), [trouble], []), null)
+    assert.equal(causeOf(outcome('status 503', 10), [{ ...trouble, until: 99_999 }], []), null)
   })
 
   it('without a token is the token API’s only when it gave none for as long as calls wait', () => {
     const failed = outcome('status 503 token_unavailable', 10_000)
-    assert.equal(wasBoundToFail(failed, [], [answered(99_990), answered(105_000, 'reset')]), true)
-    assert.equal(wasBoundToFail(failed, [], [answered(105_000)]), false)
-    assert.equal(wasBoundToFail(outcome('status 503 token_unavailable', 5_000), [], []), false)
+    const lost = [answered(99_990), answered(105_000, 'reset')]
+    assert.equal(causeOf(failed, [], lost), 'no token was to be had')
+    assert.equal(causeOf(failed, [], [answered(105_000)]), null)
+    assert.equal(causeOf(outcome('status 503 token_unavailable', 5_000), [], []), null)
   })
 
-  it('with a rejection is nobody’s only when tokens were revoked twice meanwhile', () => {
+  it('with a rejection is nobody’s only when three tokens were revoked meanwhile', () => {
     const failed = outcome('status 401', 100)
-    assert.equal(wasBoundToFail(failed, [], [foreign(99_900), foreign(100_050)]), true)
-    assert.equal(wasBoundToFail(failed, [], [foreign(100_050)]), false)
-    assert.equal(wasBoundToFail(failed, [], [foreign(99_000), foreign(100_050)]), false)
-  })
-
-  it('and one of the two at least was none of our own answered mints', () => {
-    const failed = outcome('status 401', 100)
-    assert.equal(wasBoundToFail(failed, [], [answered(100_010), foreign(100_010)]), true)
-    assert.equal(
-      wasBoundToFail(failed, [], [answered(99_900), { ...answered(100_010), answeredAt: null }]),
-      true,
-    )
-    assert.equal(wasBoundToFail(failed, [], [answered(99_900), answered(100_010)]), false)
-    assert.equal(
-      wasBoundToFail(failed, [], [answered(99_900), { ...foreign(100_010), outcome: 'faulty' }]),
-      false,
-    )
+    const third = 'a third token died under the call'
+    assert.equal(causeOf(failed, [], [foreign(99_900), answered(99_950), foreign(100_050)]), third)
+    assert.equal(causeOf(failed, [], [foreign(99_900), foreign(100_050)]), null)
+    assert.equal(causeOf(failed, [], [foreign(99_000), answered(99_950), foreign(100_050)]), null)
+    const faulty = { ...answered(99_950), outcome: 'faulty' } as const
+    assert.equal(causeOf(failed, [], [foreign(99_900), faulty, foreign(100_050)]), null)
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { HeldToken } from '../../proxy/token/source.ts'
 import { settled } from '../support/fake-clock.ts'
 import { DRAIN_MS, HOUR, MINUTE, minted, NOON, outcomes, SECOND } from './machine-driver.ts'
 import { FaultyMedium, Scene, watched } from './scene.ts'
@@ -147,6 +148,55 @@ test('nor does an older token’s call get an error when the newer one has expir
   scene.minter.answer = () => outcomes.secretRejected
   await scene.clock.advance(3 * MINUTE)
   assert.equal(await scene.manager.replace(old, 0, scene.waiting()), null)
+  await scene.stop()
+})
+
+test('a replay rejected with a token that came by plan waits for its replacement: a second token died', async () => {
+  const scene = new Scene()
+  await scene.startHolding()
+  const replay = watched(
+    scene.manager.replace(
+      scene.manager.peek(true) as HeldToken,
+      scene.clock.monotonic(),
+      scene.waiting({ isReplay: true }),
+    ),
+  )
+  await settled()
+  assert.equal(scene.minter.sent, 2)
+  scene.minter.answers(minted('b'))
+  await settled()
+  assert.equal(replay.value?.value.reveal(), 'b')
+  await scene.stop()
+})
+
+test('one rejected with a token that was minted for its rejection does not wait, nor is that token replaced', async () => {
+  const scene = new Scene()
+  const old = await scene.startHolding()
+  const first = scene.manager.replace(old, scene.clock.monotonic(), scene.waiting())
+  await settled()
+  scene.minter.answers(minted('b', { validTill: scene.clock.now() + HOUR }))
+  const replacement = (await first) as HeldToken
+  const replay = watched(
+    scene.manager.replace(replacement, scene.clock.monotonic(), scene.waiting({ isReplay: true })),
+  )
+  await settled()
+  assert.deepEqual(replay, { state: 'resolved', value: null })
+  await scene.clock.advance(10 * MINUTE)
+  assert.equal(scene.minter.sent, 2)
+  await scene.stop()
+})
+
+test('one rejected while that token is replaced already waits for the newer one', async () => {
+  const scene = new Scene()
+  const held = await scene.startHolding()
+  scene.manager.rotate(new AbortController().signal).catch(() => {})
+  await settled()
+  const replay = watched(scene.manager.replace(held, 0, scene.waiting({ isReplay: true })))
+  await scene.clock.advance(DRAIN_MS)
+  assert.equal(replay.state, 'pending')
+  scene.minter.answers(minted('b'))
+  await settled()
+  assert.equal(replay.value?.value.reveal(), 'b')
   await scene.stop()
 })
 

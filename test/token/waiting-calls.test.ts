@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import { type WaitingCall, WaitingCalls } from '../../proxy/token/waiting-calls.ts'
 import { heldToken } from '../support/token-source.ts'
 
-const call = (deadline: number): WaitingCall => ({ replayable: true, rejected: null, deadline })
+const call = (deadline: number): WaitingCall => ({
+  replayable: true,
+  isReplay: false,
+  rejected: null,
+  deadline,
+})
 const never = new AbortController().signal
 
 test('a call waits until it gets a verdict', async () => {

@@ -89,20 +89,100 @@ export function replayCases({ check, start }: Suite): void {
 
   check(
     'replay-rejected',
-    'a replay that is rejected too is the last: the first rejection passes',
+    'a replay that is rejected too is the last when no newer token comes: the first rejection passes',
     async (t) => {
       let count = 0
       const world = await start(t, {
         script: (request) => answer(request, 401, [], `rejection ${++count}`),
-        tokens: {
-          replace: async (rejected) => (rejected.generation === 1 ? fresh() : heldToken('tok-third', 3)),
-        },
+        tokens: { replace: async (rejected) => (rejected.generation === 1 ? fresh() : null) },
       })
-      const got = await world.call('GET', '/')
-      assert.deepEqual([got.status, got.text], [401, 'rejection 1'])
-      assert.equal(world.upstream.requests.length, 2)
+      const client = await world.client()
+      for (const requests of [2, 3]) {
+        const got = await client.call(world.message('POST', '/', [], 'body'))
+        assert.deepEqual([got.status, got.text], [401, `rejection ${requests === 2 ? 1 : 3}`])
+        assert.equal(world.upstream.requests.length, requests)
+      }
+      const told = world.tokens.rejections.map(({ rejected, waiting }) => [
+        rejected.generation,
+        waiting.isReplay,
+      ])
+      assert.deepEqual(told, [
+        [1, false],
+        [2, true],
+        [2, false],
+      ])
       assert.deepEqual(world.tokens.proofs, [])
       assert.deepEqual(world.forwarder.counters.replays, { accepted: 0, rejected: 1, failed: 0 })
+    },
+  )
+
+  check(
+    'replay-twice',
+    'a call under which a second token died is sent once more, with its body',
+    async (t) => {
+      const second = fresh()
+      const third = heldToken('tok-third', 3)
+      const world = await start(t, {
+        script: async (request) => {
+          const body = await request.body
+          const isThird = request.fields.get(TOKEN_HEADER) === 'tok-third'
+          answer(request, isThird ? 200 : 401, [], isThird ? `accepted ${body}` : 'rejected')
+        },
+        tokens: { replace: async (rejected) => (rejected.generation === 1 ? second : third) },
+      })
+      const { token } = world.tokens
+      const got = await world.call('POST', '/', [], 'body')
+      assert.deepEqual([got.status, got.text], [200, 'accepted body'])
+      assert.equal(world.upstream.requests.length, 3)
+      assert.deepEqual(world.tokens.proofs, [second])
+      assert.deepEqual(world.forwarder.counters.replays, { accepted: 1, rejected: 1, failed: 0 })
+      await eventually(() => assert.deepEqual([token.inFlight, second.inFlight, third.inFlight], [0, 0, 0]))
+    },
+  )
+
+  check('replay-last', 'a call is sent three times at most, and the first rejection passes', async (t) => {
+    let count = 0
+    const world = await start(t, {
+      script: (request) => answer(request, 401, [], `rejection ${++count}`),
+      tokens: { replace: async ({ generation }) => heldToken(`tok-${generation + 1}`, generation + 1) },
+    })
+    const got = await world.call('GET', '/')
+    assert.deepEqual([got.status, got.text], [401, 'rejection 1'])
+    assert.equal(world.upstream.requests.length, 3)
+    assert.equal(world.tokens.rejections.at(-1)?.waiting.replayable, false)
+    assert.deepEqual(world.forwarder.counters.replays, { accepted: 0, rejected: 2, failed: 0 })
+  })
+
+  check(
+    'replay-early-twice',
+    'a call rejected twice in the middle of its upload is sent again whole, or its last rejection passes',
+    async (t) => {
+      let last = 3
+      const world = await start(t, {
+        script: async (request) => {
+          const which = request.fields.get(TOKEN_HEADER)
+          if (which !== `tok-${last}`) return answer(request, 401, [`X-Which: ${which}`], 'rejected')
+          await request.body
+          answer(request, 200, [], 'accepted')
+        },
+        tokens: {
+          replace: async ({ generation }) => {
+            return generation === 3 ? null : heldToken(`tok-${generation + 1}`, generation + 1)
+          },
+        },
+      })
+      for (last of [3, 4]) {
+        const before = world.upstream.requests.length
+        world.tokens.token = heldToken(TOKEN)
+        const client = await world.client()
+        client.write(world.message('POST', '/', ['Content-Length: 20']))
+        client.write('first half')
+        await eventually(() => assert.equal(world.upstream.requests.length, before + 3))
+        client.write('other half')
+        const got = await client.answer('POST')
+        if (last === 3) assert.equal(got.text, 'accepted')
+        else assert.deepEqual([got.status, got.text], [401, 'rejected'])
+      }
     },
   )
 

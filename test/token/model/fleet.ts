@@ -154,16 +154,22 @@ export class Fleet {
       const sentAt = await this.#send(replica, first, plan)
       if (sentAt === 'accepted') return 'accepted'
       rejections++
-      const replacement = await this.#inTime(replica, manager.replace(first, sentAt, waiting))
-      if (replacement === null || !plan.replayable) return 'rejected'
-      const again = await this.#send(replica, replacement, plan)
-      if (again === 'accepted') {
-        manager.replayAccepted(first)
-        return 'accepted'
+      let rejected = first
+      let rejectedSentAt = sentAt
+      for (let replays = 0; ; replays++) {
+        const replayable = plan.replayable && replays < 2
+        const about = { ...waiting, replayable, isReplay: replays > 0 }
+        const replacement = await this.#inTime(replica, manager.replace(rejected, rejectedSentAt, about))
+        if (replacement === null || !replayable) return 'rejected'
+        const again = await this.#send(replica, replacement, plan)
+        if (again === 'accepted') {
+          manager.replayAccepted(rejected)
+          return 'accepted'
+        }
+        rejections++
+        rejected = replacement
+        rejectedSentAt = again
       }
-      rejections++
-      manager.replace(replacement, again, { ...waiting, replayable: false }).catch(() => {})
-      return 'rejected'
     }
     run().then(end, (error: unknown) => {
       if (error instanceof ProblemError) end(error.code)
