@@ -54,6 +54,8 @@ export class UpstreamConnection {
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
       autoSelectFamily: true,
+      // Whoever has the connection decides what its end means; a tunnel's caller may still have something to say.
+      allowHalfOpen: true,
       onread: readInto((bytes, length) => this.#onBytes(bytes, length), pool.size),
     }
     const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
@@ -141,6 +143,15 @@ export class UpstreamConnection {
   }
 
   #onEnd(): void {
+    if (this.user === null) this.destroy()
+    // Before Node 24 a reset right behind the last bytes is reported as an end, so a truncated answer would look complete.
+    // Writing nothing sends nothing, and fails if it was one. What waits to be sent would keep the question waiting, too.
+    else if (this.#outbox.isEmpty) this.#socket.write('', (error) => this.#onEndAsked(error))
+    else this.user.onUpstreamEnd()
+  }
+
+  #onEndAsked(error: Error | null | undefined): void {
+    if (error || this.#isClosed) return
     if (this.user === null) this.destroy()
     else this.user.onUpstreamEnd()
   }

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
+import { IncompleteMessage } from '../support/byte-reader.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -24,6 +25,9 @@ function endOf({ socket }: RawClient): Promise<'in order' | 'by a reset'> {
 }
 
 const UNTIL_CLOSE = 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npart of this'
+const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+const SWITCHING =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
 const HTTP10 = (host: string) => `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`
 
 describe('the last bytes of an answer', () => {
@@ -54,6 +58,19 @@ describe('the last bytes of an answer', () => {
       socket.resume()
       await once(socket, 'close')
       assert.ok(received > sizeBytes, `${received} of ${sizeBytes} bytes`)
+    }
+  })
+
+  it('are seen to be missing when the upstream resets an answer that ends with its connection', async (t) => {
+    const part = 'x'.repeat(200_000)
+    const { world } = await start(t, {
+      script: ({ socket }) => {
+        socket.write(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${part}`, () => socket.resetAndDestroy())
+      },
+    })
+    for (let call = 0; call < 20; call++) {
+      const client = await world.client()
+      await assert.rejects(client.call(world.message('GET', '/')), IncompleteMessage, `call ${call}`)
     }
   })
 
@@ -96,6 +113,23 @@ describe('the last bytes of an answer', () => {
       socket.write(digit)
       await client.reader.until(digit)
     }
+    await eventually(() => assert.equal(world.forwarder.counters.inFlight, 0))
+  })
+})
+
+describe('the last bytes of a tunnel', () => {
+  it('are passed on after the upstream has said its last, and its end is not the caller’s', async (t) => {
+    const { world } = await start(t, { script: ({ socket }) => void socket.write(SWITCHING) })
+    const client = await world.client()
+    client.socket.allowHalfOpen = true
+    client.write(world.message('GET', '/', UPGRADE))
+    assert.equal((await client.head()).status, 101)
+    const { socket, reader } = await world.upstream.request(0)
+    const heard = once(client.socket, 'end')
+    socket.end()
+    await heard
+    client.socket.end('last words')
+    assert.equal(String(await reader.take(10)), 'last words')
     await eventually(() => assert.equal(world.forwarder.counters.inFlight, 0))
   })
 })
