@@ -37,8 +37,9 @@ const TIMES_DIRECT = 10
 const LONGEST_WAIT_FOR_A_PLACE_MS = 30_000
 const MEMORY_LEFT_BYTES = 96 * 1024 * 1024
 const DESCRIPTORS_LEFT = 40
-/** Idle connections to upstreams go within 30 s. */
-const REST_MS = 45_000
+/** Idle connections to upstreams go within 30 s; garbage is collected when there is nothing else to do. */
+const REST_MS = 60_000
+const MOST_EXAMPLES = 20
 
 const random = seeded(seed)
 const undo: (() => Promise<void> | void)[] = []
@@ -49,6 +50,9 @@ const direct = new LatencyHistogram()
 const failures = new Map<string, number>()
 const flooded = new Map<FloodName, number>()
 const broken: string[] = []
+const examples: string[] = []
+/** The floods of the moment. */
+let under = ''
 let turnedAway = 0
 let peakBytes = 0
 
@@ -90,6 +94,7 @@ async function floodOnce(): Promise<void> {
     .sort((a, b) => a.at - b.at)
     .slice(0, KINDS)
     .map(({ name }) => name)
+  under = names.join(', ')
   world.begin(names, 1 / KINDS)
   await sleep(TURN_MS)
   const { counts, faults } = await world.end()
@@ -97,9 +102,14 @@ async function floodOnce(): Promise<void> {
   broken.push(...faults)
 }
 
-function judge({ latencyMs, failure }: Outcome): void {
+function judge({ startedAt, latencyMs, failure }: Outcome): void {
   latency.add(latencyMs)
-  if (failure !== null) failures.set(failure, (failures.get(failure) ?? 0) + 1)
+  if (failure === null) return
+  failures.set(failure, (failures.get(failure) ?? 0) + 1)
+  if (examples.length < MOST_EXAMPLES)
+    examples.push(
+      `${new Date(startedAt).toISOString()} +${latencyMs.toFixed(0)} ms: ${failure}, beside ${under}`,
+    )
 }
 
 /** A connection for each call: what counts is the time from when a place was had. */
@@ -135,16 +145,20 @@ function sidecarLives(): boolean {
 }
 
 /** What the sidecar holds once it has been left in peace. */
-async function rested(): Promise<typeof before | null> {
+async function rested(): Promise<(typeof before & { readonly tookMs: number }) | null> {
   if (!sidecarLives()) {
     broken.push('the sidecar ended during the flood')
     return null
   }
-  const patience = performance.now() + REST_MS
-  const now = () => ({ memoryBytes: world.memoryBytes(), descriptors: world.descriptors() })
-  while (performance.now() < patience && now().descriptors > before.descriptors + DESCRIPTORS_LEFT)
+  const began = performance.now()
+  const patience = began + REST_MS
+  for (;;) {
+    const now = { memoryBytes: world.memoryBytes(), descriptors: world.descriptors() }
+    const isBack =
+      now.memoryBytes <= MEMORY_LEFT_BYTES && now.descriptors <= before.descriptors + DESCRIPTORS_LEFT
+    if (isBack || performance.now() >= patience) return { ...now, tookMs: performance.now() - began }
     await sleep(500)
-  return now()
+  }
 }
 
 function slowest(histogram: LatencyHistogram): string {
@@ -164,10 +178,14 @@ function report(): void {
     ['memory before', mb(before.memoryBytes)],
     ['memory, peak', `${mb(peakBytes)} of ${mb(LIMIT_BYTES)}`],
     ['control group, peak', world.cap === null ? 'none' : mb(world.cap.peakBytes())],
-    ['memory after', after === null ? 'gone' : mb(after.memoryBytes)],
+    [
+      'memory after',
+      after === null ? 'gone' : `${mb(after.memoryBytes)} (${(after.tookMs / 1_000).toFixed(1)} s later)`,
+    ],
     ['descriptors before and after', `${before.descriptors}, ${after === null ? 'gone' : after.descriptors}`],
   ]
   for (const [name, value] of rows) console.log(`${name.padEnd(38)} ${value}`)
+  for (const example of examples) console.log(`  ${example}`)
   if (failures.size > 0) broken.push('normal calls failed')
   if (latency.total < minutes * 60) broken.push('hardly any normal call was made')
   if (latency.longestMs > LONGEST_CALL_MS + TIMES_DIRECT * direct.longestMs)

@@ -132,6 +132,8 @@ export const floods = {
       const connection = await AttackConnection.open(attack)
       connection.write(`GET /hostile/bomb HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
       const received = await connection.toEnd()
+      // It is turned away while all places are taken.
+      if (received === 0) return
       // Head and chunk framing come on top; what was unpacked would be a thousand times as much.
       if (received < attack.bombBytes || received > attack.bombBytes + 2_000)
         attack.fail(`a bomb of ${attack.bombBytes} bytes came as ${received}`)
