@@ -57,6 +57,7 @@ export async function startFloodedSidecar(teardown: Teardown): Promise<FloodedSi
     REPLAY_MEMORY_LIMIT: '16MiB',
     // A call whose caller left unseen, because nobody reads what it sends, ends by this.
     UPSTREAM_TIMEOUT: '10s',
+    ...imageEnvironment(),
     NODE_OPTIONS: imageFlags(cap !== null),
   }
   const sidecar = await startSidecar(teardown, env, cap?.prefix)
@@ -80,6 +81,11 @@ export async function startFloodedSidecar(teardown: Teardown): Promise<FloodedSi
     },
     descriptors: () => readdirSync(`/proc/${sidecar.pid}/fd`).length,
   }
+}
+
+function imageEnvironment(): Record<string, string> {
+  const line = /^ENV (.*)$/m.exec(readFileSync('Dockerfile', 'utf8'))?.[1] ?? ''
+  return Object.fromEntries(line.split(' ').map((pair) => pair.split('=', 2)))
 }
 
 /** The flags of the image's command. Older lines of Node take the limit as a number only. */
