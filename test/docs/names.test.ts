@@ -18,7 +18,14 @@ const ofOthers = new Set([
   // Misspelt on purpose.
   ...['CLIENT_SECRETS', 'UPSTREM_URL'],
   // Of Node, of the system, of the build, of examples.
-  ...['NODE_EXTRA_CA_CERTS', 'XDG_STATE_HOME', 'BUILD_IMAGE', 'RUNTIME_IMAGE', 'CLEAR_URL'],
+  ...[
+    'NODE_EXTRA_CA_CERTS',
+    'MALLOC_ARENA_MAX',
+    'XDG_STATE_HOME',
+    'BUILD_IMAGE',
+    'RUNTIME_IMAGE',
+    'CLEAR_URL',
+  ],
 ])
 
 const sources = ['proxy', 'config', 'sandbox', 'helm'].flatMap(sourcesBelow).join('\n')

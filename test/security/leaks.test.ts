@@ -6,9 +6,12 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Fault } from '../../sandbox/faults.ts'
 import type { Sandbox } from '../../sandbox/server.ts'
 import { type Sending, sandboxFor, send } from '../sandbox/client.ts'
+import { testTls } from '../sandbox/tls-fixture.ts'
 import { eventually } from '../scenarios/setup.ts'
+import { FakeKubernetes, NAMESPACE } from '../stores/fake-kubernetes.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { startRedisServer, skipReason as withoutRedis } from '../support/redis-server.ts'
+import { serviceAccountSkip, withServiceAccount } from '../support/service-account.ts'
 import { type Program, runProgram, startProgram } from '../support/sidecar-process-program.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { Evidence } from './evidence.ts'
@@ -64,6 +67,7 @@ async function scene(
   t: TestContext,
   format: 'json' | 'pretty',
   more: Record<string, string>,
+  prefix: readonly string[] = [],
 ): Promise<Scene> {
   const evidence = new Evidence()
   const note = (where: string) => (bytes: Buffer | string) => evidence.add(where, bytes)
@@ -112,11 +116,12 @@ async function scene(
     NODE_OPTIONS: `--require=${folder}/bug.cjs`,
     ...more,
   }
-  const program = startProgram(t, ['serve'], env, (line) => {
+  const onLine = (line: string) => {
     evidence.add('standard output', `${line}\n`)
     const urls = /started.*listen\W+(http:[\w/:.]+).*ops\W+(http:[\w/:.]+)/.exec(line)
     if (urls !== null) started?.(urls.slice(1))
-  })
+  }
+  const program = startProgram(t, ['serve'], env, onLine, prefix)
   const [url = '', opsUrl = ''] = await Promise.race([
     listening,
     program.ended.then(() => assert.fail(program.stdout() + program.stderr())),
@@ -124,6 +129,12 @@ async function scene(
   await eventually('readiness', async () => (await send(`${opsUrl}/readyz`)).status === 200)
   const callers = await tapOn(t, portOf(url), () => {}, note('answers to callers'))
   const ops = await tapOn(t, portOf(opsUrl), () => {}, note('answers of the ops address'))
+  // Somebody watches the status page all the time.
+  const watcher = await RawClient.connect({ port: ops.port })
+  watcher.socket.on('error', nothing)
+  watcher.write('GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await watcher.reader.until('data:')
+  watcher.socket.resume()
   const tried = (promise: Promise<unknown>) => promise.then(nothing, nothing)
   const patience = () => AbortSignal.timeout(5_000)
   return {
@@ -207,11 +218,13 @@ async function useEveryEndpoint({ call, ask, callers }: Scene): Promise<void> {
     '/readyz',
     '/status',
     '/metrics',
+    '/events?only=HEAD',
     '/nothing',
     '/rotate',
     '/%',
   ])
-    await ask(path)
+    await ask(path, path.includes('HEAD') ? { method: 'HEAD' } : {})
+  await ask('/events', { headers: { 'sec-fetch-site': 'cross-site' } })
   await ask('/status', { headers: { host: 'evil.example' } })
   for (const body of ['{', '[]', '{"credential":"nobody"}', '{"credential":"gls"}']) {
     const headers = { ...MARK, 'content-type': 'application/json' }
@@ -269,6 +282,9 @@ async function runEveryCommand(t: TestContext, { evidence, ops, folder }: Scene)
     [['check'], misplaced],
     [['serve'], misplaced],
     [['--help'], configured],
+    [['--version'], configured],
+    [['completion', 'bash'], configured],
+    [['check', '--json'], configured],
     [[`--client-secret=${CLIENT_SECRETS.client}`], configured],
     [[CLIENT_SECRETS.client], configured],
   ]
@@ -357,6 +373,41 @@ describe('no secret, key or token', { concurrency: 2 }, () => {
     await breakIt(at, 'SIGUSR2')
     at.evidence.add('Redis', Buffer.concat(wire))
     assertNothingLeaked(t, at)
+  })
+
+  it('leaves a sidecar that shares its tokens through a Kubernetes Secret', {
+    skip: serviceAccountSkip,
+  }, async (t) => {
+    const requests: string[] = []
+    const fake = await FakeKubernetes.start(t, {
+      tls: testTls,
+      onRequest: (text) => void requests.push(text),
+    })
+    const token = secret('service-account').replace(/\W/g, '')
+    fake.issue(token)
+    const account = { 'ca.crt': testTls.cert, token, namespace: NAMESPACE }
+    const at = await scene(
+      t,
+      'json',
+      {
+        TOKEN_STORE: 'kubernetes:',
+        KUBERNETES_SERVICE_HOST: fake.url.hostname,
+        KUBERNETES_SERVICE_PORT: fake.url.port,
+      },
+      withServiceAccount(account),
+    )
+    await useEveryEndpoint(at)
+    await meetFaults(at, [...tokenFaults.slice(-3), ...businessFaults.slice(-3)])
+    for (const fault of [{ status: 403 }, { kind: 'garbage' }, { kind: 'lose-answer' }] as const) {
+      fake.fail({ ...fault, count: 3 })
+      await useEveryEndpoint(at)
+      fake.heal()
+    }
+    await breakIt(at, 'SIGHUP')
+    at.evidence.add('requests to Kubernetes', requests.join(''))
+    at.evidence.add('the Secret', JSON.stringify(fake.entries))
+    assertNothingLeaked(t, at)
+    assert.deepEqual(at.evidence.leaks({ 'service account': token }), [])
   })
 
   it('would be found if it did: a token that is not masked', async (t) => {

@@ -11,6 +11,8 @@ export interface FakeKubernetesOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
   /** How often watches that want bookmarks get one. A minute, as in a cluster. */
   readonly bookmarkEveryMs?: number
+  /** Sees each request as it came, but for the credential. */
+  readonly onRequest?: (text: string) => void
 }
 
 type Verb = 'get' | 'patch' | 'watch'
@@ -176,6 +178,8 @@ export class FakeKubernetes {
     const query = url.searchParams
     const verb = request.method === 'PATCH' ? 'patch' : query.get('watch') === 'true' ? 'watch' : 'get'
     const body = (await buffer(request)).toString()
+    const { authorization: _, ...shown } = request.headers
+    this.#options.onRequest?.(`${request.method} ${request.url}\n${JSON.stringify(shown)}\n${body}\n`)
     const token = (request.headers.authorization ?? '').replace(/^Bearer /, '')
     const note = (status: number) => void this.seen.push({ verb, status, query, token })
     const answer = (status: number, json: unknown) => {
