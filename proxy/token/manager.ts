@@ -157,10 +157,11 @@ export class TokenManager implements TokenSource {
 
   /**
    * Whether a rejection speaks against the held token. That of a replay does not while no mint would follow: an endpoint that
-   * rejects every token would have each token that was minted for it replaced once more.
+   * rejects every token would have each token that was minted for it replaced once more. Unless others are known to mint.
    */
   #counts({ isReplay = false }: Waiting): boolean {
-    return !isReplay || rejectionMintFrom(this.#state, this.#parts.policy) <= this.#parts.clock.monotonic()
+    if (!isReplay || this.#state.foreignStreak > 0) return true
+    return rejectionMintFrom(this.#state, this.#parts.policy) <= this.#parts.clock.monotonic()
   }
 
   replayAccepted(replaced: HeldToken): void {
@@ -215,8 +216,8 @@ export class TokenManager implements TokenSource {
 
   /** How soon a replacement has to be on its way for a call to wait for it, monotonic ms. */
   #patience({ isReplay, deadline }: WaitingCall, held: HeldToken, at: Instant): number {
-    // A second token that died under one call: more than chance only if it shows at once.
-    if (isReplay) return Math.min(deadline, at.mono + CLEARED_WITHIN_MS)
+    // Whether a second token died under the call shows at once, or is likely because others mint.
+    if (isReplay && this.#state.foreignStreak === 0) return Math.min(deadline, at.mono + CLEARED_WITHIN_MS)
     // Two replacements in a row that nothing accepted: no call should wait for a third.
     return held.acceptedSentAt < 0 && this.#state.rejectionStreak > 1 ? at.mono : deadline
   }

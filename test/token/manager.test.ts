@@ -186,6 +186,30 @@ test('one rejected with a token that was minted for its rejection does not wait,
   await scene.stop()
 })
 
+test('unless others are known to mint: then it waits for the next one, as long as calls wait', async () => {
+  const scene = new Scene({ policy: { mintMinIntervalMs: SECOND } })
+  const first = await scene.startHolding()
+  const { manager, clock, minter } = scene
+  const replaced = async (token: HeldToken, value: string) => {
+    const replacement = manager.replace(token, clock.monotonic(), scene.waiting())
+    await settled()
+    minter.answers(minted(value, { validTill: clock.now() + HOUR }))
+    return (await replacement) as HeldToken
+  }
+  const second = await replaced(first, 'b')
+  manager.replayAccepted(first)
+  assert.equal(manager.status().foreignMints, 1)
+  await clock.advance(10 * SECOND)
+  const third = await replaced(second, 'c')
+  const replay = watched(manager.replace(third, clock.monotonic(), scene.waiting({ isReplay: true })))
+  await clock.advance(5 * SECOND)
+  assert.equal(replay.state, 'pending')
+  minter.answers(minted('d', { validTill: clock.now() + HOUR }))
+  await settled()
+  assert.equal(replay.value?.value.reveal(), 'd')
+  await scene.stop()
+})
+
 test('one rejected while that token is replaced already waits for the newer one', async () => {
   const scene = new Scene()
   const held = await scene.startHolding()
