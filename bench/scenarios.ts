@@ -45,6 +45,9 @@ export interface StartUpScenario extends Common {
 
 export type Scenario = LoadScenario | RateScenario | IdleScenario | StartUpScenario
 
+/** The call that most things are said of. */
+export const smallGet = load('small-32', 'GET, 178 bytes of JSON, 32 connections', {})
+
 /**
  * Every scenario, in the order of a session. `idle` comes first, since it compares with the memory of a process that has
  * served little.
@@ -53,7 +56,7 @@ export const scenarios: readonly Scenario[] = [
   { kind: 'start-up', name: 'start-up', title: 'Start of the process to the first answer' },
   { kind: 'idle', name: 'idle', title: `Memory at rest and with ${idleConnections} idle connections` },
   load('small-1', 'GET, 178 bytes of JSON, 1 connection', { connections: 1 }),
-  load('small-32', 'GET, 178 bytes of JSON, 32 connections', {}),
+  smallGet,
   load('small-256', 'GET, 178 bytes of JSON, 256 connections', { connections: 256 }),
   load('post-32', 'POST, 1 KiB, 32 connections', {
     method: 'POST',

@@ -16,6 +16,7 @@ import {
   type LoadScenario,
   type RateScenario,
   type Scenario,
+  smallGet,
 } from './scenarios.ts'
 import type { UpstreamPorts } from './upstream-types.ts'
 import { answers, type Target, verify } from './verify.ts'
@@ -80,7 +81,12 @@ export function withContestant(
   use: (run: RunScenario) => Promise<void>,
 ): Promise<void> {
   return using(contestant, to, around, async (running) => {
+    const { url } = running.target
     let warm = false
+    const firstOfAll = async (scenario: LoadScenario) => {
+      if (!warm) await firstWarmUp(url, small(scenario), around.dir)
+      warm = true
+    }
     await use(async (scenario) => {
       switch (scenario.kind) {
         case 'start-up':
@@ -88,11 +94,11 @@ export function withContestant(
         case 'idle':
           return idle(running)
         case 'rate':
+          // What is not compiled yet costs five times as much, and few requests come.
+          await firstOfAll(smallGet)
           return atRate(running, scenario, around)
         case 'load': {
-          const { url } = running.target
-          if (!warm) await firstWarmUp(url, small(scenario), around.dir)
-          warm = true
+          await firstOfAll(scenario)
           await warmUp(url, scenario, WARM_UP_MS, around.dir)
           return underLoad(running, scenario, around)
         }
