@@ -71,7 +71,11 @@ export class ResponseHead {
     const dropsCoding = dropsLength || this.status === 304 || toHttp10
     this.#readFields(reader, text, rewrite, dropsLength, dropsCoding)
     if (this.#nominated !== null) this.#readFields(reader, text, rewrite, dropsLength, dropsCoding)
-    this.#statusLine = statusLine(reader, text)
+    const { fieldCount, fields: spans, headStart } = reader
+    const lineEnd = fieldCount === 0 ? text.length - 2 : (spans[0] as number) - headStart
+    // llhttp takes a bare CR for the line feed here, and other programs then see other lines (RFC 9112, section 2.2).
+    if (text.indexOf('\r\n') + 2 !== lineEnd) return false
+    this.#statusLine = statusLine(reader, text, lineEnd)
     // A body that must not be there may come nevertheless, and be taken for the next answer.
     if (dropsLength && (this.#transferEncodings > 0 || reader.contentLength > 0)) this.keepAlive = false
     return text.startsWith('HTTP/1.') && this.status >= 100 && this.#decideFraming(reader, bodiless)
@@ -198,8 +202,8 @@ export class ResponseHead {
 }
 
 /** The status line in the sidecar's own version, whatever the upstream speaks (RFC 9112, section 2.3). */
-function statusLine(reader: MessageReader, text: string): string {
-  if (reader.minorVersion === 1) return text.slice(0, text.indexOf('\r\n') + 2)
+function statusLine(reader: MessageReader, text: string, end: number): string {
+  if (reader.minorVersion === 1) return text.slice(0, end)
   const reason =
     reader.reasonStart < 0
       ? ''

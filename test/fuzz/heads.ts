@@ -182,6 +182,12 @@ export const heads = fuzzer<Input>({
   inputs,
   regressions: [
     {
+      isRequest: false,
+      startLine: 'HTTP/1.1 204 ',
+      lines: ['X-A: b'],
+      changes: [{ at: 14, drop: 1, insert: '\r' }],
+    },
+    {
       isRequest: true,
       startLine: 'GET /a HTTP/1.1',
       lines: [],

@@ -23,6 +23,13 @@ function parse(lines: readonly string[], { method = 'GET', http10 = false, rewri
 }
 
 describe('the head of an answer', () => {
+  it('is refused when a bare CR stands for the end of its status line', () => {
+    for (const start of ['HTTP/1.1 204 \r\rX-A: b', 'HTTP/1.1 204\r\rX-A: b', 'HTTP/1.0 200 OK\r\rX-A: b'])
+      assert.equal(parse([start]).isValid, false, start)
+    assert.equal(parse(['HTTP/1.1 204 ', 'X-A: b']).isValid, true)
+    assert.equal(parse(['HTTP/1.1 204']).isValid, true)
+  })
+
   it('passes byte for byte but for what concerns one connection', () => {
     const kept = [
       'Set-Cookie: a',
