@@ -31,7 +31,7 @@ export class Dispatch {
   #isIdempotent = false
   #opening: UpstreamConnection | null = null
   /** Counts calls and their looks at idle connections, so that a look knows whether it is still wanted. */
-  #look = 0
+  #looks = 0
   /** The token for the connection that is opened or looked at, and when that was chosen (monotonic ms). */
   #chosen: HeldToken | null = null
   #chosenAt = 0
@@ -81,7 +81,9 @@ export class Dispatch {
   /** Sends the call once more, with the token that replaces a rejected one. */
   sendAgain(token: HeldToken): void {
     this.#hasWaited = true
-    this.#lookAndConnect(token)
+    // The connection that the rejection came on is the next to be taken, and may have been ended right behind it.
+    if (this.isRepeatable) this.#connect(token, false)
+    else this.#look(token)
   }
 
   /** The connection that was opened for the call is there. */
@@ -107,7 +109,7 @@ export class Dispatch {
   /** The call has ended, sent or not. */
   end(): void {
     if (this.#isHolding) this.#stopHolding()
-    this.#look++
+    this.#looks++
     this.#lines = ''
     this.#chosen = null
     const opening = this.#opening
@@ -146,14 +148,18 @@ export class Dispatch {
       this.#connect(token, false)
       return
     }
+    this.#look(token)
+  }
+
+  #look(token: HeldToken): void {
     this.#chosen = token
     this.#chosenAt = this.#context.clock.monotonic()
-    const look = ++this.#look
+    const look = ++this.#looks
     afterEvents(() => this.#looked(look))
   }
 
   #looked(look: number): void {
-    if (look !== this.#look) return
+    if (look !== this.#looks) return
     const chosen = this.#chosen as HeldToken
     this.#chosen = null
     const token = this.#rechecked(chosen)

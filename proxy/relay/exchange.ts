@@ -260,6 +260,7 @@ export class Exchange implements Dispatched {
       else upstream.destroy()
     }
     this.#replay.lostUpstream = false
+    this.#hasAnswer = false
     this.#phase = 'dispatching'
     this.#dispatch.sendAgain(replacement)
   }
@@ -305,7 +306,7 @@ export class Exchange implements Dispatched {
     const requestComplete = client.reader.complete
     this.#upstream = null
     if (upstream !== null) {
-      if (requestComplete && answer.leavesUpstreamOpen) this.#reuse(upstream)
+      if (requestComplete && answer.leavesUpstreamOpen && !this.#replay.lostUpstream) this.#reuse(upstream)
       else upstream.destroy()
     }
     this.#end(answer.status, null)

@@ -72,7 +72,8 @@ export class UpstreamConnection {
   }
 
   get isWritable(): boolean {
-    return this.#socket.writable && !this.#isClosed
+    // One that has ended tells nothing any more, over TLS not even a reset.
+    return this.#socket.writable && !this.#socket.readableEnded && !this.#isClosed
   }
 
   /**
@@ -145,13 +146,15 @@ export class UpstreamConnection {
   #onEnd(): void {
     if (this.user === null) this.destroy()
     // Before Node 24 a reset right behind the last bytes is reported as an end, so a truncated answer would look complete.
-    // Writing nothing sends nothing, and fails if it was one. What waits to be sent would keep the question waiting, too.
+    // Writing nothing sends nothing, and fails if it was one (but over TLS, where Node keeps that to itself). What waits to be
+    // sent would keep the question waiting, too.
     else if (this.#outbox.isEmpty) this.#socket.write('', (error) => this.#onEndAsked(error))
     else this.user.onUpstreamEnd()
   }
 
-  #onEndAsked(error: Error | null | undefined): void {
-    if (error || this.#isClosed) return
+  #onEndAsked(error: NodeJS.ErrnoException | null | undefined): void {
+    // A reset behind an end is EPIPE, for a body that the upstream did not want any more: its answer had ended in order.
+    if ((error && error.code !== 'EPIPE') || this.#isClosed) return
     if (this.user === null) this.destroy()
     else this.user.onUpstreamEnd()
   }

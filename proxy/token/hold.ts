@@ -18,6 +18,7 @@ export interface Holds {
 const NOBODY: Holds = { replayable: Number.NEGATIVE_INFINITY, unreplayable: Number.NEGATIVE_INFINITY }
 const EVERYBODY: Holds = { replayable: Number.POSITIVE_INFINITY, unreplayable: Number.POSITIVE_INFINITY }
 const IMMINENT_MS = 1_000
+const CLEARED_POLL_MS = 20
 
 /** Hold, don't fail, while a rotation is under way; but hold no longer than it helps. */
 export function holds(state: TokenState, at: Instant, policy: TokenPolicy): Holds {
@@ -43,6 +44,17 @@ export function imminentFrom(state: TokenState, at: Instant, policy: TokenPolicy
   const refresh = refreshAt(state.token, policy.refreshLeadMs)
   const lead = refresh === null ? IMMINENT_MS : (state.token.validTill ?? refresh) - refresh
   return due.at - Math.min(IMMINENT_MS, lead)
+}
+
+/** When time alone lets calls go that wait, monotonic ms. */
+export function holdsChangeAt(state: TokenState, { replayable, unreplayable }: Holds, at: Instant): number {
+  const { token } = state
+  const times = [replayable, unreplayable].filter((until) => until > at.mono)
+  // Calls that are accepted clear a token without an event: the data plane writes a number.
+  if (isSuspect(state, at)) times.push(at.mono + CLEARED_POLL_MS)
+  if (token !== null && token.validTill !== null && token.validTill > at.now)
+    times.push(at.mono + (token.validTill - at.now))
+  return Math.min(...times)
 }
 
 /** Since when the held token may be dying or dead while a replacement is on its way; null when none is. */

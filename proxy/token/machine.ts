@@ -57,7 +57,7 @@ function react(
     case 'stopping':
       return { ...state, stopping: true }
     case 'rejected':
-      return rejected(state, event.sentAt, at, policy, actions)
+      return rejected(state, event, at, policy, actions)
     case 'replay_accepted':
       return replayAccepted(state, event.generation, actions)
     case 'store_changed':

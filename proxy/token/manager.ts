@@ -3,12 +3,13 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { credentialStatus } from './credential-state.ts'
-import { CLEARED_WITHIN_MS, isSuspect, nextDue, rejectionMintFrom } from './due.ts'
+import { nextDue } from './due.ts'
 import { Effects, type SecretParts } from './effects.ts'
-import { type Holds, holds, imminentFrom, isHopeless, lackCode } from './hold.ts'
+import { type Holds, holds, holdsChangeAt, imminentFrom, isHopeless, lackCode } from './hold.ts'
 import { leaseMs } from './lease-time.ts'
 import { isUnfinished, step } from './machine.ts'
 import { MintRecord } from './mint-record.ts'
+import { patience, replayCounts } from './patience.ts'
 import { ReplayEvidence } from './replay-evidence.ts'
 import type { HeldToken, TokenSource, Waiting } from './source.ts'
 import { type Instant, initialState, type TokenEvent, type TokenPolicy, type TokenState } from './state.ts'
@@ -30,7 +31,6 @@ export interface TokenManagerParts extends SecretParts {
 
 /** `tick()` comes each second; only what falls due before the next one gets a timer, so none is ever long (rule 11). */
 const TICK_MS = 1_000
-const CLEARED_POLL_MS = 20
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
@@ -151,17 +151,11 @@ export class TokenManager implements TokenSource {
 
   async replace(rejected: HeldToken, sentAt: number, waiting: Waiting): Promise<HeldToken | null> {
     if (rejected !== this.#held || this.#state.phase.kind === 'minting') this.#evidence.late(rejected)
-    if (rejected === this.#held && this.#counts(waiting)) this.#apply({ kind: 'rejected', sentAt })
+    const { isReplay = false } = waiting
+    const { clock, policy } = this.#parts
+    if (rejected === this.#held && (!isReplay || replayCounts(this.#state, clock.monotonic(), policy)))
+      this.#apply({ kind: 'rejected', sentAt, isReplay })
     return waiting.replayable && !this.#stopped ? this.#wait(waiting, rejected) : null
-  }
-
-  /**
-   * Whether a rejection speaks against the held token. That of a replay does not while no mint would follow: an endpoint that
-   * rejects every token would have each token that was minted for it replaced once more. Unless others are known to mint.
-   */
-  #counts({ isReplay = false }: Waiting): boolean {
-    if (!isReplay || this.#state.foreignStreak > 0) return true
-    return rejectionMintFrom(this.#state, this.#parts.policy) <= this.#parts.clock.monotonic()
   }
 
   replayAccepted(replaced: HeldToken): void {
@@ -204,7 +198,9 @@ export class TokenManager implements TokenSource {
       // Cleared meanwhile, or no replacement can come in time: the upstream's own answer goes to the caller.
       const rejectedAt = call.deadline - policy.holdTimeoutMs
       if (held.acceptedSentAt > rejectedAt || at.mono >= call.deadline) return { token: null }
-      return isHopeless(this.#state, at, policy, this.#patience(call, held, at)) ? { token: null } : null
+      return isHopeless(this.#state, at, policy, patience(call, held, this.#state, at))
+        ? { token: null }
+        : null
     }
     const open = this.peek(call.replayable)
     if (open !== null) return { token: open }
@@ -212,14 +208,6 @@ export class TokenManager implements TokenSource {
     const inVain = at.mono >= call.deadline || isHopeless(this.#state, at, policy, call.deadline)
     if (!inVain) return null
     return call.rejected === null ? { error: this.#lack(at) } : { token: null }
-  }
-
-  /** How soon a replacement has to be on its way for a call to wait for it, monotonic ms. */
-  #patience({ isReplay, deadline }: WaitingCall, held: HeldToken, at: Instant): number {
-    // Whether a second token died under the call shows at once, or is likely because others mint.
-    if (isReplay && this.#state.foreignStreak === 0) return Math.min(deadline, at.mono + CLEARED_WITHIN_MS)
-    // Two replacements in a row that nothing accepted: no call should wait for a third.
-    return held.acceptedSentAt < 0 && this.#state.rejectionStreak > 1 ? at.mono : deadline
   }
 
   #lack(at: Instant): ProblemError {
@@ -287,18 +275,9 @@ export class TokenManager implements TokenSource {
 
   /** When time alone changes something, monotonic ms. */
   #nextChange(at: Instant): number {
-    const { token } = this.#state
-    const times = [wakeAt(this.#state, at, this.#parts.policy)]
-    if (this.#waiting.size > 0) {
-      times.push(this.#waiting.nextDeadline())
-      // Calls that are accepted clear a token without an event: the data plane writes a number.
-      if (isSuspect(this.#state, at)) times.push(at.mono + CLEARED_POLL_MS)
-      for (const until of [this.#holds.replayable, this.#holds.unreplayable])
-        if (until > at.mono) times.push(until)
-      if (token !== null && token.validTill !== null && token.validTill > at.now)
-        times.push(at.mono + (token.validTill - at.now))
-    }
-    return Math.min(...times)
+    const own = wakeAt(this.#state, at, this.#parts.policy)
+    if (this.#waiting.size === 0) return own
+    return Math.min(own, this.#waiting.nextDeadline(), holdsChangeAt(this.#state, this.#holds, at))
   }
 
   #instant(): Instant {

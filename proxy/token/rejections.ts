@@ -1,6 +1,6 @@
 import { adviceFor } from '../lib/advice.ts'
 import { isSurelySuspect, isSuspect, rejectionMintFrom } from './due.ts'
-import type { Action, Instant, TokenPolicy, TokenState } from './state.ts'
+import type { Action, Instant, TokenEvent, TokenPolicy, TokenState } from './state.ts'
 
 const MINUTE_MS = 60_000
 /** A rejection this long after the last replacement for one has nothing to do with it. */
@@ -9,16 +9,18 @@ const FORGOTTEN_MS = 60 * MINUTE_MS
 /** A call sent at `sentAt` with the held token was rejected (rule 4). */
 export function rejected(
   state: TokenState,
-  sentAt: number,
+  { sentAt, isReplay }: Extract<TokenEvent, { kind: 'rejected' }>,
   at: Instant,
   policy: TokenPolicy,
   actions: Action[],
 ): TokenState {
   const first = !isSuspect(state, at)
+  // A replay was rejected before, with another token: its endpoint may well be one that rejects them all.
+  const isSure = at.acceptedSentAt <= sentAt && (!isReplay || state.foreignStreak > 0)
   const suspect: TokenState = {
     ...state,
     rejectedAt: at.mono,
-    surelyRejectedAt: at.acceptedSentAt <= sentAt ? at.mono : state.surelyRejectedAt,
+    surelyRejectedAt: isSure ? at.mono : state.surelyRejectedAt,
     suspectSince: first ? at.mono : state.suspectSince,
     // Another process may have replaced it, even while a mint of ours is not allowed yet (rule 2).
     readWanted: true,

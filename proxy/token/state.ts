@@ -129,8 +129,8 @@ export type TokenEvent =
   | { readonly kind: 'asked' }
   | { readonly kind: 'secret_changed' }
   | { readonly kind: 'stopping' }
-  /** A call sent at `sentAt` with the token held was rejected. */
-  | { readonly kind: 'rejected'; readonly sentAt: number }
+  /** A call sent at `sentAt` with the token held was rejected; `isReplay`: not for the first time. */
+  | { readonly kind: 'rejected'; readonly sentAt: number; readonly isReplay: boolean }
   /** The replay of a call that had been rejected with `generation` was accepted. */
   | { readonly kind: 'replay_accepted'; readonly generation: number }
   | { readonly kind: 'store_changed' }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
-import { eventually, quiet, starter } from './contract/world.ts'
+import { answer } from '../support/raw-upstream.ts'
+import { heldToken } from '../support/token-source.ts'
+import { eventually, quiet, starter, TOKEN, TOKEN_HEADER } from './contract/world.ts'
 
 const start = starter(createRelay)
 
@@ -15,6 +17,28 @@ async function warm(t: TestContext) {
   assert.ok(socket)
   return { world, client, socket }
 }
+
+describe('a replay beside the end of the connection its rejection came on', () => {
+  it('goes on another one', async (t) => {
+    const world = await start(t, {
+      script: async (request) => {
+        await request.body
+        const isOld = request.fields.get(TOKEN_HEADER) === TOKEN
+        answer(request, isOld ? 401 : 200, [], isOld ? 'rejected' : 'accepted')
+        if (isOld) request.socket.end()
+      },
+      tokens: { replace: async () => heldToken('tok-second', 2) },
+    })
+    for (const method of ['GET', 'POST']) {
+      for (let call = 0; call < 20; call++) {
+        world.tokens.token = heldToken(TOKEN)
+        const got = await world.call(method, '/', [], method === 'POST' ? 'body' : '')
+        assert.deepEqual([got.status, got.text], [200, 'accepted'], `${method}, call ${call}`)
+      }
+    }
+    assert.deepEqual(world.forwarder.counters.replays, { accepted: 40, rejected: 0, failed: 0 })
+  })
+})
 
 // Caller and upstream are in this process, so what they do before they give up control is read by the relay in one turn of
 // the event loop, the call first.

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
 import { testCertificate } from '../support/certificates.ts'
 import { heldToken } from '../support/token-source.ts'
-import { assertProblem, starter, TOKEN, TOKEN_HEADER } from './contract/world.ts'
+import { assertProblem, quiet, starter, TOKEN, TOKEN_HEADER, within } from './contract/world.ts'
 
 const start = starter(createRelay)
 
@@ -65,6 +65,33 @@ describe('an upstream behind TLS', () => {
     }
     assert.equal(world.tokens.rejections.length, 3)
     assert.equal(world.tokens.rejections[0]?.rejected.value.reveal(), TOKEN)
+  })
+
+  it('gets no further call on a connection that it ended with a rejection', async (t) => {
+    const server = createServer({ key, cert }, (request, response) => {
+      request.resume()
+      const isFirst = request.headers['x-call'] === '1'
+      response.writeHead(isFirst ? 401 : 200, { 'content-length': 2, connection: 'keep-alive' }).end('ok')
+      if (isFirst) request.socket.end()
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    t.after(() => void server.close())
+    const world = await start(t, {
+      route: { upstream: new URL(`https://localhost:${(server.address() as AddressInfo).port}`) },
+      options: { upstreamTls: { ca: cert, cert: undefined, key: undefined } },
+      tokens: { replace: () => quiet(50).then(() => null) },
+    })
+    const client = await world.client()
+    for (const [call, status] of [
+      ['1', 401],
+      ['2', 200],
+      ['1', 401],
+      ['2', 200],
+    ] as const) {
+      const answering = client.call(world.message('POST', '/', [`X-Call: ${call}`], 'body'))
+      assert.equal((await within(5_000, 'an answer', answering)).status, status)
+    }
   })
 
   it('is not spoken to when its certificate is not trusted', async (t) => {

@@ -101,7 +101,7 @@ export class MachineDriver {
   }
 
   rejected(sentAt = this.instant.mono): string[] {
-    return this.on({ kind: 'rejected', sentAt })
+    return this.on({ kind: 'rejected', sentAt, isReplay: false })
   }
 
   accepted(sentAt = this.instant.mono): this {

@@ -5,6 +5,14 @@ import { settled } from '../support/fake-clock.ts'
 import { DRAIN_MS, HOUR, MINUTE, minted, NOON, outcomes, SECOND } from './machine-driver.ts'
 import { FaultyMedium, Scene, watched } from './scene.ts'
 
+/** The token for a call that was rejected with another, an hour's life ahead of it. */
+async function replaced({ manager, clock, minter, waiting }: Scene, rejected: HeldToken, value: string) {
+  const replacement = manager.replace(rejected, clock.monotonic(), waiting())
+  await settled()
+  minter.answers(minted(value, { validTill: clock.now() + HOUR }))
+  return (await replacement) as HeldToken
+}
+
 // What calls are given.
 
 test('a held token is given at once; before the first one calls wait for it', async () => {
@@ -161,11 +169,26 @@ test('a replay rejected with a token that came by plan waits for its replacement
       scene.waiting({ isReplay: true }),
     ),
   )
-  await settled()
+  await scene.clock.advance(249)
+  assert.equal(scene.minter.sent, 1, 'the endpoint may reject every token')
+  await scene.clock.advance(1)
   assert.equal(scene.minter.sent, 2)
   scene.minter.answers(minted('b'))
   await settled()
   assert.equal(replay.value?.value.reveal(), 'b')
+  await scene.stop()
+})
+
+test('but an accepted call in that time clears the token: its rejection passes, and nothing is minted', async () => {
+  const scene = new Scene()
+  const held = await scene.startHolding()
+  const sentAt = scene.clock.monotonic()
+  const replay = watched(scene.manager.replace(held, sentAt, scene.waiting({ isReplay: true })))
+  await scene.clock.advance(100)
+  held.acceptedSentAt = scene.clock.monotonic()
+  await scene.clock.advance(10 * MINUTE)
+  assert.deepEqual(replay, { state: 'resolved', value: null })
+  assert.equal(scene.minter.sent, 1)
   await scene.stop()
 })
 
@@ -190,23 +213,36 @@ test('unless others are known to mint: then it waits for the next one, as long a
   const scene = new Scene({ policy: { mintMinIntervalMs: SECOND } })
   const first = await scene.startHolding()
   const { manager, clock, minter } = scene
-  const replaced = async (token: HeldToken, value: string) => {
-    const replacement = manager.replace(token, clock.monotonic(), scene.waiting())
-    await settled()
-    minter.answers(minted(value, { validTill: clock.now() + HOUR }))
-    return (await replacement) as HeldToken
-  }
-  const second = await replaced(first, 'b')
+  const second = await replaced(scene, first, 'b')
   manager.replayAccepted(first)
   assert.equal(manager.status().foreignMints, 1)
   await clock.advance(10 * SECOND)
-  const third = await replaced(second, 'c')
+  const third = await replaced(scene, second, 'c')
+  const sent = minter.sent
   const replay = watched(manager.replace(third, clock.monotonic(), scene.waiting({ isReplay: true })))
   await clock.advance(5 * SECOND)
   assert.equal(replay.state, 'pending')
   minter.answers(minted('d', { validTill: clock.now() + HOUR }))
   await settled()
   assert.equal(replay.value?.value.reveal(), 'd')
+  assert.equal(minter.sent, sent + 1)
+  await scene.stop()
+})
+
+test('nor where others mint, when no call can wait as long as the pause', async () => {
+  const scene = new Scene({ policy: { mintMinIntervalMs: 30 * SECOND } })
+  const first = await scene.startHolding()
+  const { manager, clock, minter } = scene
+  const second = await replaced(scene, first, 'b')
+  manager.replayAccepted(first)
+  await clock.advance(MINUTE)
+  const third = await replaced(scene, second, 'c')
+  const sent = minter.sent
+  const replay = watched(manager.replace(third, clock.monotonic(), scene.waiting({ isReplay: true })))
+  await settled()
+  assert.deepEqual(replay, { state: 'resolved', value: null })
+  await clock.advance(10 * MINUTE)
+  assert.equal(minter.sent, sent)
   await scene.stop()
 })
 
