@@ -14,13 +14,13 @@ import type { TrafficCounters } from '../../proxy/relay/counters.ts'
 import type { ForwarderOptions, Route } from '../../proxy/relay/forwarder.ts'
 import { pathOf } from '../../proxy/relay/path.ts'
 import { problemFor } from '../../proxy/relay/problem.ts'
+import type { ReplayMemory } from '../../proxy/relay/replay-buffer.ts'
 import type { HeldToken } from '../../proxy/token/source.ts'
 import { answerTrailers, countOf, joinedValue, maskOf, type RequestFields } from './forwarded-headers.ts'
 import { type AnswerTerms, answerHead, passAnswer } from './http-proxy-answer.ts'
 import type { Exchange, UpstreamAnswer } from './http-proxy-exchange.ts'
 import { type Answer, Sending } from './http-proxy-sending.ts'
 import { joinTunnel } from './http-proxy-tunnel.ts'
-import type { ReplayMemory } from './kept-body.ts'
 
 /** What all calls of one forwarder share. */
 export interface CallContext {

@@ -9,12 +9,12 @@ import { createAdmission } from '../../proxy/relay/admission.ts'
 import { TrafficCounters } from '../../proxy/relay/counters.ts'
 import type { Forwarder, ForwarderOptions } from '../../proxy/relay/forwarder.ts'
 import { problemFor } from '../../proxy/relay/problem.ts'
+import { ReplayMemory } from '../../proxy/relay/replay-buffer.ts'
 import { createRequestFields } from './forwarded-headers.ts'
 import { createUpstreamConnections } from './http-proxy-agent.ts'
 import { Call, type CallContext, headOf, LINGER_MS } from './http-proxy-call.ts'
 import { createExchange } from './http-proxy-exchange.ts'
 import { collectEarlyBytes } from './http-proxy-tunnel.ts'
-import { ReplayMemory } from './kept-body.ts'
 
 /** Longer than clients keep idle connections, so that it is seldom we who close one a client is about to use. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
-import { type BodyTerms, KeptBody, ReplayMemory } from './kept-body.ts'
+import { ReplayMemory } from '../../proxy/relay/replay-buffer.ts'
+import { type BodyTerms, KeptBody } from './kept-body.ts'
 
 function kept(source: Readable, change: Partial<BodyTerms> = {}) {
   const memory = change.memory ?? new ReplayMemory(1000)

@@ -1,29 +1,5 @@
 import { Readable } from 'node:stream'
-
-/** The memory all kept bodies share. */
-export class ReplayMemory {
-  readonly #limitBytes: number
-  #usedBytes = 0
-
-  constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes
-  }
-
-  /** Whether there was room for so many bytes more; they are taken then. */
-  take(bytes: number): boolean {
-    if (this.#usedBytes + bytes > this.#limitBytes) return false
-    this.#usedBytes += bytes
-    return true
-  }
-
-  give(bytes: number): void {
-    this.#usedBytes -= bytes
-  }
-}
+import type { ReplayMemory } from '../../proxy/relay/replay-buffer.ts'
 
 /** What is known of a body before it arrives: its length, null when chunked. */
 export interface BodyTerms {
@@ -137,7 +113,7 @@ export class KeptBody {
   }
 
   #release(): void {
-    this.#terms.memory.give(this.#keptBytes)
+    this.#terms.memory.giveBack(this.#keptBytes)
     this.#chunks = []
     this.#keptBytes = 0
     this.#kept = false

@@ -5,8 +5,8 @@ import type { EntryMedium } from '../../proxy/stores/entry.ts'
 import { createSealer } from '../../proxy/stores/seal.ts'
 import { EntryTokenStore } from '../../proxy/stores/token-store.ts'
 import type { MintLease, TokenStore } from '../../proxy/token/store.ts'
-import type { Token } from '../../proxy/token/token.ts'
 import { FakeClock, settled } from '../support/fake-clock.ts'
+import { DAY, soon, token } from './store-use.ts'
 
 /** One process's view of an entry, with the only clock it knows. */
 export interface Replica {
@@ -53,15 +53,6 @@ export function harnessOf(open: (id: string) => EntryMedium, remove: () => Promi
 }
 
 const LEASE_MS = 8_000
-const DAY = '2026-11-22'
-
-function soon(): AbortSignal {
-  return AbortSignal.timeout(5_000)
-}
-
-export function token(generation: number, value = `token-${generation}`): Token {
-  return { value: new Secret(value), validTill: 1_900_000_000_000, mintedAt: 1_800_000_000_000, generation }
-}
 
 async function leased({ store }: Replica): Promise<MintLease> {
   const lease = await store.acquire(LEASE_MS, soon())

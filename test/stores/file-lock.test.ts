@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../proxy/lib/clock.ts'
 import { FileLock } from '../../proxy/stores/file-lock.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { EagerClock, filesUnder, interceptDisk, PatientClock } from './disk.ts'
+import { soon } from './store-use.ts'
 
 let root: string
 let file: string
@@ -22,10 +23,6 @@ after(() => rm(root, { recursive: true }))
 
 function lock(clock: Clock, id = `p${++count}`): FileLock {
   return new FileLock(file, id, clock)
-}
-
-function soon(): AbortSignal {
-  return AbortSignal.timeout(5_000)
 }
 
 /** What a process leaves that is killed in its turn. */

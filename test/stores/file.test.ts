@@ -22,6 +22,7 @@ import { type Entry, emptyEntry } from '../../proxy/stores/entry.ts'
 import { FileMedium } from '../../proxy/stores/file.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { EagerClock, filesUnder, interceptDisk, PatientClock } from './disk.ts'
+import { soon } from './store-use.ts'
 
 let root: string
 let path: string
@@ -41,10 +42,6 @@ function medium(clock: Clock = new PatientClock(), log: Log = silentLog): FileMe
 
 function entry(epoch: number): Entry {
   return { ...emptyEntry, epoch }
-}
-
-function soon(): AbortSignal {
-  return AbortSignal.timeout(5_000)
 }
 
 function put(into: FileMedium, epoch: number, key = 'key'): Promise<Entry> {

@@ -9,10 +9,9 @@ import { createSealer } from '../../proxy/stores/seal.ts'
 import { EntryTokenStore } from '../../proxy/stores/token-store.ts'
 import { testTls } from '../sandbox/tls-fixture.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { token } from './contract.ts'
 import { FakeKubernetes, type FakeKubernetesOptions, NAME, NAMESPACE } from './fake-kubernetes.ts'
+import { countHints, DAY, publish, soon, token } from './store-use.ts'
 
-const DAY = '2026-11-22'
 const sealer = createSealer(new Secret('one'), new URL('https://api.test/token'))
 
 describe('requests to an API server', () => {
@@ -348,40 +347,4 @@ async function place(test: TestContext, options: FakeKubernetesOptions = {}) {
     })
   }
   return { fake, replica }
-}
-
-type Replica = ReturnType<Awaited<ReturnType<typeof place>>['replica']>
-
-function soon(): AbortSignal {
-  return AbortSignal.timeout(5_000)
-}
-
-async function publish({ store }: Replica, generation: number): Promise<void> {
-  const lease = await store.acquire(8_000, soon())
-  await lease?.begin(DAY, soon())
-  assert.equal(await lease?.publish(token(generation), soon()), true)
-}
-
-/** `next` resolves at the next hint that nobody waited for yet, and takes all that have come with it. */
-function countHints(test: TestContext, { store }: Replica) {
-  let due = 0
-  let wake = () => {}
-  test.after(
-    store.watch(() => {
-      due++
-      wake()
-    }),
-  )
-  return {
-    async next() {
-      const timeout = soon()
-      while (due === 0) {
-        await new Promise<void>((resolve, reject) => {
-          wake = resolve
-          timeout.addEventListener('abort', () => reject(new Error('no hint came')), { once: true })
-        })
-      }
-      due = 0
-    },
-  }
 }

@@ -9,8 +9,8 @@ import {
   startRedisServer,
 } from '../support/redis-server.ts'
 import type { Teardown } from '../support/sidecar-process-program.ts'
-import { token } from './contract.ts'
-import { CHANNEL, redisReplica, soon } from './redis-medium.ts'
+import { CHANNEL, redisReplica } from './redis-medium.ts'
+import { soon, token } from './store-use.ts'
 
 /** All that the sidecar needs, as docs/decisions/0004-redis-client.md and docs/operations.md give it. */
 const ACL =

@@ -4,10 +4,8 @@ import { describe, it } from 'node:test'
 import { FakeClock } from '../support/fake-clock.ts'
 import { skipReason, startRedisServer } from '../support/redis-server.ts'
 import type { Teardown } from '../support/sidecar-process-program.ts'
-import { token } from './contract.ts'
-import { CHANNEL, type RedisReplica, redisReplica, soon } from './redis-medium.ts'
-
-const DAY = '2026-11-22'
+import { CHANNEL, redisReplica } from './redis-medium.ts'
+import { countHints, DAY, publish, soon, token } from './store-use.ts'
 
 describe('a Redis server that fails', { skip: skipReason }, () => {
   it('costs each operation about a second while it is frozen, and nothing once it goes on', async (test) => {
@@ -176,36 +174,6 @@ describe('clocks that disagree', { skip: skipReason }, () => {
     assert.equal((await a.store.read(soon())).token?.validTill, token(1).validTill)
   })
 })
-
-async function publish({ store }: RedisReplica, generation: number): Promise<void> {
-  const lease = await store.acquire(8_000, soon())
-  await lease?.begin(DAY, soon())
-  assert.equal(await lease?.publish(token(generation), soon()), true)
-}
-
-/** `next` resolves at the next hint that nobody waited for yet, and takes all that have come with it. */
-function countHints(test: Teardown, { store }: RedisReplica) {
-  let due = 0
-  let wake = () => {}
-  test.after(
-    store.watch(() => {
-      due++
-      wake()
-    }),
-  )
-  return {
-    async next() {
-      const timeout = soon()
-      while (due === 0) {
-        await new Promise<void>((resolve, reject) => {
-          wake = resolve
-          timeout.addEventListener('abort', () => reject(new Error('no hint came')), { once: true })
-        })
-      }
-      due = 0
-    },
-  }
-}
 
 /** A way to a server that can be made to swallow everything, as a firewall that forgot a connection does. */
 async function silenceable(test: Teardown, port: number) {

@@ -47,7 +47,3 @@ export function redisReplica(teardown: Teardown, url: string, clock: Clock = sys
       lines.filter(({ level }) => level === 'warn').map(({ event, fields }) => `${event} ${fields['error']}`),
   }
 }
-
-export function soon(ms = 5_000): AbortSignal {
-  return AbortSignal.timeout(ms)
-}

@@ -12,8 +12,8 @@ import {
   startRedisServer,
   startSentinel,
 } from '../support/redis-server.ts'
-import { token } from './contract.ts'
-import { redisReplica, soon } from './redis-medium.ts'
+import { redisReplica } from './redis-medium.ts'
+import { soon, token } from './store-use.ts'
 
 describe('a primary that sentinels know', { skip: skipReason }, () => {
   it('is found through any of them, and so is the next one after a fail-over', async (test) => {

@@ -8,7 +8,7 @@ import { EntryTokenStore } from '../../proxy/stores/token-store.ts'
 import type { MintLease } from '../../proxy/token/store.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { fc } from '../support/fast-check.ts'
-import { token } from './contract.ts'
+import { token } from './store-use.ts'
 
 const sealer = createSealer(new Secret('one'), new URL('https://api.test/token'))
 const signal = new AbortController().signal
