@@ -120,7 +120,15 @@ export class ClientConnection implements Timed {
     if (this.#isAdvancing) return
     const ahead = this.#ahead.take()
     if (ahead !== null) this.#advance(ahead, 0, ahead.length)
-    if (this.#hasEnded && this.#state === 'head') this.#linger()
+    if (this.#hasEnded) this.#goOnHalfClosed()
+  }
+
+  /** The last call that a half-closed caller has sent ahead is under way, or there was none. */
+  #goOnHalfClosed(): void {
+    if (this.#state === 'answer') this.#deadline.halfClosed()
+    // The rest of its body will never come.
+    if (this.#state === 'body') this.#exchange.abandon()
+    if (this.#state === 'body' || this.#state === 'head') this.#linger()
   }
 
   /** Ends the connection so that the answer is seen to be incomplete. */

@@ -7,8 +7,9 @@ import { createRelay } from '../../proxy/relay/relay.ts'
 import { IncompleteMessage } from '../support/byte-reader.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import type { RawClient } from '../support/raw-client.ts'
+import { answer } from '../support/raw-upstream.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { eventually, quiet, type Settings, starter } from './contract/world.ts'
+import { eventually, quiet, type Settings, starter, within } from './contract/world.ts'
 
 /** A world whose time stands still until the test moves it. */
 async function start(t: TestContext, settings: Settings = {}) {
@@ -95,6 +96,34 @@ describe('the last bytes of an answer', () => {
     const ended = endOf(client)
     await clock.advance(3_000)
     assert.equal(await ended, 'by a reset')
+    await eventually(() => assert.equal(world.forwarder.counters.inFlight, 0))
+  })
+
+  it('are not waited for when a half-closed caller has sent half a call ahead', async (t) => {
+    const { world } = await start(t, {
+      script: (request) => void (request.target === '/1' && answer(request, 200)),
+    })
+    const client = await world.client()
+    client.socket.allowHalfOpen = true
+    client.socket.end(
+      `${world.message('GET', '/1')}${world.message('POST', '/2', ['Content-Length: 10'])}half`,
+    )
+    await client.answer()
+    await within(2_000, 'the end of the connection', client.closed)
+    await eventually(() => assert.equal(world.forwarder.counters.inFlight, 0))
+  })
+
+  it('nor for longer than others when it has sent a whole one ahead', async (t) => {
+    const { world, clock } = await start(t, {
+      script: (request) => void (request.target === '/1' && answer(request, 200)),
+    })
+    const client = await world.client()
+    client.socket.allowHalfOpen = true
+    client.socket.end(world.message('GET', '/1') + world.message('GET', '/2'))
+    await client.answer()
+    await world.upstream.request(1)
+    await clock.advance(3_000)
+    await within(2_000, 'the end of the connection', client.closed)
     await eventually(() => assert.equal(world.forwarder.counters.inFlight, 0))
   })
 
