@@ -49,7 +49,7 @@ export class ClientConnection implements Timed {
     socket.setNoDelay(true)
     socket.on('drain', () => this.#exchange.onClientDrain())
     socket.on('end', () => this.#onEnd())
-    socket.on('finish', () => this.#onFinished())
+    socket.on('finish', () => this.#state === 'lingering' && this.#deadline.linger(true))
     // A caller that resets its connection is told by 'close'; there is nothing to add.
     socket.on('error', () => {})
     socket.on('close', () => this.#onClose())
@@ -120,15 +120,12 @@ export class ClientConnection implements Timed {
     if (this.#isAdvancing) return
     const ahead = this.#ahead.take()
     if (ahead !== null) this.#advance(ahead, 0, ahead.length)
-    if (this.#hasEnded) this.#goOnHalfClosed()
-  }
-
-  /** The last call that a half-closed caller has sent ahead is under way, or there was none. */
-  #goOnHalfClosed(): void {
-    if (this.#state === 'answer') this.#deadline.halfClosed()
-    // The rest of its body will never come.
-    if (this.#state === 'body') this.#exchange.abandon()
-    if (this.#state === 'body' || this.#state === 'head') this.#linger()
+    if (!this.#hasEnded) return
+    const state = this.#state as State
+    // The rest of a body will never come.
+    if (state === 'body') this.#exchange.abandon()
+    if (state === 'answer') this.#deadline.halfClosed()
+    else if (state === 'head' || state === 'body') this.#linger()
   }
 
   /** Ends the connection so that the answer is seen to be incomplete. */
@@ -280,10 +277,6 @@ export class ClientConnection implements Timed {
     this.#outbox.end()
     this.#deadline.linger(this.#outbox.isEmpty)
     this.#ahead.resume()
-  }
-
-  #onFinished(): void {
-    if (this.#state === 'lingering') this.#deadline.linger(true)
   }
 
   #onEnd(): void {

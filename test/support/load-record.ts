@@ -9,7 +9,7 @@ export interface RecordedLoad extends Load {
   more(count: number): Promise<void>
 }
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 120_000
 
 /** Starts a load that the end of the test stops. */
 export function startRecordedLoad(teardown: Teardown, options: Omit<LoadOptions, 'done'>): RecordedLoad {
@@ -40,7 +40,11 @@ export function startRecordedLoad(teardown: Teardown, options: Omit<LoadOptions,
         }
         const timer = setTimeout(() => {
           end()
-          reject(new Error(`${wanted - outcomes.length} of ${count} calls have not ended in 30 s`))
+          reject(
+            new Error(
+              `${wanted - outcomes.length} of ${count} calls have not ended in ${PATIENCE_MS / 1_000} s`,
+            ),
+          )
         }, PATIENCE_MS)
         watchers.add(look)
       })
