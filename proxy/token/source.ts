@@ -17,7 +17,7 @@ export interface HeldToken extends Token {
 export interface Waiting {
   /** Whether the call can be sent again after a rejection. One that cannot waits longer for certainty. */
   readonly replayable: boolean
-  /** Whether the rejected sending was a replay already. It is sent a last time only when that comes at once. */
+  /** Whether the rejected sending was a replay already. It then waits long only where others are known to mint. */
   readonly isReplay?: boolean
   /** Aborts when the caller leaves. Ends only this caller's wait, never the mint it waits for. */
   readonly signal: AbortSignal
