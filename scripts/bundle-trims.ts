@@ -64,6 +64,11 @@ const standIns: readonly { readonly package: RegExp; readonly why: string; reado
     contents: "module.exports = require('crypto')",
   },
   {
+    package: /^node:http$/,
+    why: 'the same: its exports have had WebSocket since Node 22, and with it comes all of fetch',
+    contents: "module.exports = require('http')",
+  },
+  {
     package: /^readable-stream(\/lib\/_stream_writable\.js)?$/,
     why: 'a copy of node:stream for older Nodes',
     contents: '',

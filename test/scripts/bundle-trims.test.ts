@@ -1,29 +1,43 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Format } from 'esbuild'
 import type express from 'express'
 import request from 'supertest'
 import { trims } from '../../scripts/bundle-trims.ts'
 
-/** Bundles a program text as the product is bundled, and loads it. */
-async function bundled<T>(test: { after(run: () => void): void }, contents: string): Promise<T> {
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+
+interface Test {
+  after(run: () => void): void
+}
+
+/** Bundles a program text as the product is bundled. Returns the file. */
+async function bundle(test: Test, contents: string, format: Format): Promise<string> {
   const folder = mkdtempSync(join(process.cwd(), 'node_modules', '.trims-'))
   test.after(() => rmSync(folder, { recursive: true, force: true }))
-  const outfile = join(folder, 'bundle.cjs')
+  const outfile = join(folder, format === 'esm' ? 'bundle.mjs' : 'bundle.cjs')
   await build({
     stdin: { contents, resolveDir: process.cwd() },
     absWorkingDir: process.cwd(),
     bundle: true,
     platform: 'node',
-    format: 'cjs',
+    format,
     plugins: [trims],
     outfile,
     logLevel: 'silent',
+    banner: { js: format === 'esm' ? REQUIRE : '' },
   })
-  return ((await import(pathToFileURL(outfile).href)) as { default: T }).default
+  return outfile
+}
+
+/** Bundles a program text and loads it. */
+async function bundled<T>(test: Test, contents: string): Promise<T> {
+  const file = await bundle(test, contents, 'cjs')
+  return ((await import(pathToFileURL(file).href)) as { default: T }).default
 }
 
 describe('the bundle’s stand-ins', () => {
@@ -49,5 +63,21 @@ describe('the bundle’s stand-ins', () => {
       "require('express'); require('winston'); module.exports = Object.keys(require('mime-db'))",
     )
     assert.ok(names.length < 20, `${names.length} media types`)
+  })
+
+  it('import Node’s modules without what those load only when asked', async (test) => {
+    const file = await bundle(
+      test,
+      `import { createHash } from 'node:crypto'
+       import { STATUS_CODES } from 'node:http'
+       console.log(JSON.stringify([createHash('md5').update('').digest('hex'), STATUS_CODES[418], process.moduleLoadList]))`,
+      'esm',
+    )
+    const [hash, teapot, loaded] = JSON.parse(execFileSync(process.execPath, [file], { encoding: 'utf8' }))
+    assert.deepEqual([hash, teapot], ['d41d8cd98f00b204e9800998ecf8427e', "I'm a Teapot"])
+    assert.deepEqual(
+      loaded.filter((name: string) => /undici|webcrypto/.test(name)),
+      [],
+    )
   })
 })
