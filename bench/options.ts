@@ -11,6 +11,8 @@ export interface Options {
   readonly seconds: number
   /** Requests a second in the `rate` scenario, the same for every contestant. */
   readonly ratePerS: number
+  /** What a new process answers before it is timed, if it gets to that within five seconds. */
+  readonly warmUpRequests: number
   /** Least number of times http-proxy must cost what token-sidecar costs; null asserts nothing. */
   readonly assertRatio: number | null
   /** Whether bench/results is written. */
@@ -39,6 +41,11 @@ const quick = {
   scenarios: ['small-32', 'post-32'],
 }
 
+/** After so many requests a program in Node costs what it costs from then on; the first ten thousand cost twice that. */
+const COMPILED_AFTER_REQUESTS = 40_000
+/** Enough to tell a factor of two. */
+const QUICK_WARM_UP_REQUESTS = 5000
+
 /** Reads the command line. Throws `OptionsError`. */
 export function readOptions(args: readonly string[]): Options {
   const values = parse(args)
@@ -62,6 +69,7 @@ export function readOptions(args: readonly string[]): Options {
     ratePerS: positive('--rate', values.rate, 2000),
     assertRatio:
       values['assert-ratio'] === undefined ? null : positive('--assert-ratio', values['assert-ratio'], 1),
+    warmUpRequests: isQuick ? QUICK_WARM_UP_REQUESTS : COMPILED_AFTER_REQUESTS,
     write: !isQuick && values['no-write'] !== true,
   }
   if (options.assertRatio !== null) {

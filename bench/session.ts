@@ -84,7 +84,7 @@ export function withContestant(
     const { url } = running.target
     let warm = false
     const firstOfAll = async (scenario: LoadScenario) => {
-      if (!warm) await firstWarmUp(url, small(scenario), around.dir)
+      if (!warm) await firstWarmUp(url, small(scenario), around.options.warmUpRequests, around.dir)
       warm = true
     }
     await use(async (scenario) => {

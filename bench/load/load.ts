@@ -26,9 +26,14 @@ export async function runLoad(
  * Sends a new process its first requests, until it has answered so many that its hot paths are compiled: by count, since
  * a slow contestant on a busy machine gets through few in a given time.
  */
-export async function firstWarmUp(url: string, scenario: LoadScenario, dir: string): Promise<void> {
+export async function firstWarmUp(
+  url: string,
+  scenario: LoadScenario,
+  requests: number,
+  dir: string,
+): Promise<void> {
   let answered = 0
-  for (let seconds = 0; seconds < 5 && answered < 5000; seconds++)
+  for (let seconds = 0; seconds < 5 && answered < requests; seconds++)
     answered += (await runLoad(url, scenario, 1, dir)).requests
 }
 

@@ -14,14 +14,16 @@ describe('the options of the benchmark', () => {
       seconds: 1,
       ratePerS: 2000,
       assertRatio: null,
+      warmUpRequests: 40_000,
       write: true,
     })
   })
 
   it('are short with --quick, which writes nothing', () => {
-    const { contestants, scenarios: chosen, write } = readOptions(['--quick'])
+    const { contestants, scenarios: chosen, warmUpRequests, write } = readOptions(['--quick'])
     assert.deepEqual(contestants, ['direct', 'token-sidecar', 'http-proxy', 'nginx'])
     assert.deepEqual(chosen, ['small-32', 'post-32'])
+    assert.equal(warmUpRequests, 5000)
     assert.equal(write, false)
   })
 
