@@ -1,13 +1,26 @@
 const SLOT_BITS = 5
 const SLOT_MASK = 31
 
+interface Spelling<Kind> {
+  readonly spelling: string
+  readonly kind: Kind
+}
+
+/** What was met last among the names of one length and first letter. */
+interface KnownNames<Kind> {
+  latest: string
+  kind: Kind | undefined
+}
+
 /**
  * Recognises the few field names that mean something to the relay. Almost every name is told apart from all of these by its
  * length and first letter alone, so an ordinary field costs one look into an array.
  */
 export class FieldTable<Kind extends number> {
-  readonly #slots = new Uint8Array(256 << SLOT_BITS)
-  readonly #exact = new Map<string, Kind>()
+  /** For each length and first letter: 0, or the number of what is known of such names. */
+  readonly #slots = new Uint16Array(256 << SLOT_BITS)
+  readonly #known: KnownNames<Kind>[] = [{ latest: '', kind: undefined }]
+  readonly #exact = new Map<string, Spelling<Kind>>()
   readonly #guarded: ReadonlyMap<string, Kind>
   readonly #lookAlike: Kind
 
@@ -21,23 +34,32 @@ export class FieldTable<Kind extends number> {
     const guards = new Map<string, Kind>()
     for (const name of guarded) guards.set(dashed(name), lookAlike)
     for (const [name, kind] of names) {
-      this.#exact.set(name, kind)
-      this.#exact.set(titleCase(name), kind)
+      for (const spelling of [name, titleCase(name)]) this.#exact.set(spelling, { spelling, kind })
       guards.set(dashed(name), kind)
     }
     for (const name of guards.keys()) {
       if (name.length > 255) throw new RangeError(`a field name of ${name.length} characters`)
-      this.#slots[slotOf(name.length, name.charCodeAt(0))] = 1
+      const slot = slotOf(name.length, name.charCodeAt(0))
+      if (this.#slots[slot] === 0) this.#slots[slot] = this.#known.push({ latest: '', kind: undefined }) - 1
     }
     this.#guarded = guards
   }
 
   /** The kind of the name that lies at `start` of `text`. */
   kindOf(text: string, start: number, length: number): Kind | 0 {
-    if (length > 255 || this.#slots[slotOf(length, text.charCodeAt(start))] === 0) return 0
+    if (length > 255) return 0
+    const slot = this.#slots[slotOf(length, text.charCodeAt(start))] as number
+    if (slot === 0) return 0
+    const known = this.#known[slot] as KnownNames<Kind>
+    // A peer spells a name the same each time, and nearly all peers alike.
+    if (known.kind !== undefined && text.startsWith(known.latest, start)) return known.kind
     const name = text.slice(start, start + length)
     const exact = this.#exact.get(name)
-    if (exact !== undefined) return exact
+    if (exact !== undefined) {
+      known.latest = exact.spelling
+      known.kind = exact.kind
+      return exact.kind
+    }
     const lower = name.toLowerCase()
     const dashes = dashed(lower)
     const kind = this.#guarded.get(dashes)

@@ -158,7 +158,8 @@ export class MessageReader implements Listener {
 
   /** Reads on in the body. Returns the position in `bytes` up to which they belong to this message. */
   readBody(bytes: Buffer, from: number, to: number): number {
-    this.data.length = 0
+    // Setting a length, be it the same, takes V8 longer than reading a head's framing.
+    if (this.data.length > 0) this.data.length = 0
     this.dataBytes = 0
     this.trailerStart = -1
     if (this.complete) return from

@@ -115,7 +115,8 @@ export class ResponseHead {
       const kind = fields.kindOf(text, start, length)
       if (kind === 0 && nominated === null) continue
       const valueStart = (spans[span + 2] as number) - headStart
-      const value = kind === 0 ? '' : trimmed(text, valueStart, spans[span + 3] as number)
+      const hasMeaning = kind !== 0 && kind !== CONTENT_LENGTH
+      const value = hasMeaning ? trimmed(text, valueStart, spans[span + 3] as number) : ''
       const isFraming = kind === CONTENT_LENGTH || kind === TRANSFER_ENCODING
       let passes = true
       let replacement = ''
