@@ -43,14 +43,6 @@ function partOf(path: string): readonly [string, readonly string[]] {
   return part
 }
 
-/** Longer than 300 lines: what would be torn apart by a split. */
-const reasonedLong: ReadonlyMap<string, string> = new Map([
-  [
-    'proxy/relay/exchange.ts',
-    'the phases of one call and every way from one to another, to be read side by side',
-  ],
-])
-
 /** Comments and strings may name what code may not. */
 function codeOf(text: string): string {
   return text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g, '')
@@ -113,7 +105,9 @@ describe('the architecture', () => {
 
   it('keeps files small enough to hold in one’s head', () => {
     const long = [...product, ...sources('sandbox')].filter(({ text }) => text.split('\n').length > 301)
-    const withoutReason = long.map(({ path }) => path).filter((path) => !reasonedLong.has(path))
-    assert.deepEqual(withoutReason, [])
+    assert.deepEqual(
+      long.map(({ path }) => path),
+      [],
+    )
   })
 })

@@ -3,6 +3,7 @@ import type { HeldToken } from '../token/source.ts'
 import type { CarriedToken } from './carried-token.ts'
 import type { Destination } from './destination.ts'
 import type { RelayContext } from './relay-context.ts'
+import type { RequestHead } from './request-head.ts'
 import type { TokenWait } from './token-wait.ts'
 import type { Upload } from './upload.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
@@ -14,6 +15,9 @@ export interface Dispatched extends UpstreamUser {
   /** No token can be had, or none that may be sent. */
   onUnsendable(error: unknown): void
 }
+
+/** RFC 9110, section 9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** When connecting took longer, the token is chosen anew: it may have been replaced meanwhile. */
 const TOKEN_RECHECK_MS = 100
@@ -53,10 +57,10 @@ export class Dispatch {
   }
 
   /** The next call, which is not sent yet. */
-  begin(destination: Destination, lines: string, isIdempotent: boolean): void {
+  begin(destination: Destination, head: RequestHead, target: string): void {
     this.#destination = destination
-    this.#lines = lines
-    this.#isIdempotent = isIdempotent
+    this.#lines = head.forwarded(target, destination.hostLine)
+    this.#isIdempotent = IDEMPOTENT.has(head.method)
     this.#hasWaited = false
   }
 

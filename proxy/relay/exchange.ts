@@ -1,55 +1,49 @@
 import { type ProblemCode, ProblemError } from '../lib/errors.ts'
 import type { HeldToken } from '../token/source.ts'
-import { Answer } from './answer.ts'
+import { type Answered, Answering } from './answering.ts'
+import { BorrowedConnection } from './borrowed-connection.ts'
 import { callFields } from './call-log.ts'
 import { CallRecord } from './call-record.ts'
 import { CarriedToken } from './carried-token.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Destination } from './destination.ts'
 import { Dispatch, type Dispatched } from './dispatch.ts'
-import { headWith, type Piece } from './piece.ts'
+import type { Piece } from './piece.ts'
 import type { RelayContext } from './relay-context.ts'
-import { type FirstRejection, Replay } from './replay.ts'
+import { Replay } from './replay.ts'
 import type { RequestHead } from './request-head.ts'
 import { TokenWait } from './token-wait.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 
-/** RFC 9110, section 9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+/**
+ * Where a call stands: `dispatching` until it has a token and a connection → `sent`; from there back to `dispatching` when it is
+ * sent again, or on to `tunnelling`.
+ */
+type Phase = 'idle' | 'dispatching' | 'sent' | 'tunnelling'
 
 /**
- * Where a call stands:
- * `dispatching` until it has a token and a connection → `awaiting` the answer's head → `answering`; or from `awaiting` to
- * `deciding` whether a rejected call is sent again, and from there back to `dispatching` or on to `answering`; or to `tunnelling`.
+ * One call from its head to its end, in whatever way it ends. A connection has one exchange and uses it for all its calls,
+ * one after the other.
  */
-type Phase = 'idle' | 'dispatching' | 'awaiting' | 'deciding' | 'answering' | 'tunnelling'
-
-/**
- * One call: token → send → judge → pass on or send again. A connection has one exchange and uses it for all its calls, one
- * after the other.
- */
-export class Exchange implements Dispatched {
+export class Exchange implements Dispatched, Answered {
   readonly #context: RelayContext
   readonly #client: ClientConnection
   readonly #head: RequestHead
   readonly #record: CallRecord
   readonly #carried = new CarriedToken()
   readonly #wait = new TokenWait()
+  readonly #upstream = new BorrowedConnection()
   readonly #upload: Upload
   readonly #dispatch: Dispatch
   readonly #replay: Replay
-  readonly #answer: Answer
+  readonly #answering: Answering
 
   #phase: Phase = 'idle'
   #destination: Destination | null = null
-  /** The connection that the call was sent on. */
-  #upstream: UpstreamConnection | null = null
   /** Monotonic ms of the latest tick before anything moved. */
   #movedAt = 0
-  /** The upstream has answered, be it with an interim answer. */
-  #hasAnswer = false
   #hasRetried = false
   #tunnel: Tunnel | null = null
 
@@ -61,7 +55,8 @@ export class Exchange implements Dispatched {
     this.#upload = new Upload(context, client, head, () => this.#carried.becomeUnreplayable())
     this.#dispatch = new Dispatch(context, this, this.#upload, this.#carried, this.#wait)
     this.#replay = new Replay(context.counters, this.#carried, this.#wait)
-    this.#answer = new Answer(context, client, head)
+    const parts = { client, head, upload: this.#upload, upstream: this.#upstream }
+    this.#answering = new Answering(context, this, { ...parts, carried: this.#carried, replay: this.#replay })
   }
 
   get isActive(): boolean {
@@ -74,20 +69,26 @@ export class Exchange implements Dispatched {
 
   /** An answer is under way that ends with the caller's connection, so that ending it in order would make it look complete. */
   get endsWithConnection(): boolean {
-    return this.#phase === 'answering' && this.#answer.endsWithConnection
+    return this.#isPassing && this.#answering.endsWithConnection
+  }
+
+  get #isPassing(): boolean {
+    return this.#phase === 'sent' && this.#answering.isPassing
+  }
+
+  get #isDeciding(): boolean {
+    return this.#phase === 'sent' && this.#answering.isDeciding
   }
 
   /** Begins a call whose head was read and admitted. Returns the position in `bytes` up to which they belong to it. */
   begin(destination: Destination, target: string, bytes: Buffer, from: number, to: number): number {
     this.#destination = destination
-    this.#movedAt = this.#context.ticker.now
-    this.#hasAnswer = false
     this.#hasRetried = false
     this.#phase = 'dispatching'
+    this.moved()
     this.#record.begin()
     this.#replay.begin()
-    const lines = this.#head.forwarded(target, destination.hostLine)
-    this.#dispatch.begin(destination, lines, IDEMPOTENT.has(this.#head.method))
+    this.#dispatch.begin(destination, this.#head, target)
     this.#upload.begin()
     const end = this.#readBody(bytes, from, to)
     // An invalid body has ended the call already.
@@ -97,31 +98,36 @@ export class Exchange implements Dispatched {
 
   /** More of the request's body. Returns the position in `bytes` up to which they belong to it. */
   onRequestBytes(bytes: Buffer, from: number, to: number): number {
-    this.#movedAt = this.#context.ticker.now
+    this.moved()
     return this.#readBody(bytes, from, to)
+  }
+
+  #readBody(bytes: Buffer, from: number, to: number): number {
+    if (this.#head.framing === 'none') return from
+    const end = this.#upload.read(bytes, from, to)
+    if (this.#client.reader.fault !== null) this.fail('request_invalid')
+    return end
   }
 
   /** The caller is gone, or must go: everything done for the call ends. */
   abandon(): void {
     if (this.#phase === 'idle') return
     this.#tunnel?.destroy()
-    this.#dropUpstream()
+    this.#upstream.destroy()
     this.#end(null, null)
   }
 
   /** The caller reads again. */
   onClientDrain(): void {
-    this.#movedAt = this.#context.ticker.now
+    this.moved()
     if (this.#phase === 'tunnelling') this.#tunnel?.onClientDrain()
-    else if (this.#phase === 'answering' || this.#phase === 'awaiting') this.#upstream?.resume()
+    else if (this.#phase === 'sent' && !this.#isDeciding) this.#upstream.resume()
   }
 
-  onTunnelBytes(bytes: Buffer, length: number): void {
-    this.#tunnel?.onClientBytes(bytes, length)
-  }
+  // Silence.
 
-  onTunnelEnd(): void {
-    this.#tunnel?.onClientEnd()
+  moved(): void {
+    this.#movedAt = this.#context.ticker.now
   }
 
   /** How long nothing has moved, at least. */
@@ -132,236 +138,79 @@ export class Exchange implements Dispatched {
   /** Ends the call when nothing has moved for too long, by whose fault it is. */
   checkSilence(now: number, callerSilenceMs: number): void {
     const silentMs = this.silentMs(now)
-    const phase = this.#phase
-    if (phase === 'tunnelling') this.#tunnel?.checkTime(now)
-    if (phase !== 'awaiting' && phase !== 'answering') return
+    if (this.#phase === 'tunnelling') this.#tunnel?.checkTime(now)
+    if (this.#phase !== 'sent' || this.#isDeciding) return
     if (this.#client.isReadingBody) {
-      if (silentMs >= callerSilenceMs) this.#fail('request_timeout')
+      if (silentMs >= callerSilenceMs) this.fail('request_timeout')
     } else if (this.#client.isBlocked) {
-      if (silentMs >= callerSilenceMs) this.#cut()
-    } else if (silentMs >= this.#context.options.upstreamTimeoutMs) this.#fail('upstream_timeout')
+      if (silentMs >= callerSilenceMs) this.cut()
+    } else if (silentMs >= this.#context.options.upstreamTimeoutMs) this.fail('upstream_timeout')
   }
 
-  // The request's way to the upstream.
-
-  #readBody(bytes: Buffer, from: number, to: number): number {
-    if (this.#head.framing === 'none') return from
-    const end = this.#upload.read(bytes, from, to)
-    if (this.#client.reader.fault !== null) this.#fail('request_invalid')
-    return end
-  }
+  // The way to the upstream.
 
   onConnected(): void {
     this.#dispatch.onConnected()
   }
 
   onSending(upstream: UpstreamConnection): void {
-    this.#phase = 'awaiting'
-    this.#upstream = upstream
-    this.#movedAt = this.#context.ticker.now
+    const destination = this.#destination as Destination
+    this.#phase = 'sent'
+    this.#upstream.take(upstream, destination.pool)
+    this.#answering.begin(destination)
+    this.moved()
   }
 
   onUnsendable(error: unknown): void {
-    this.#failWith(error)
+    if (error instanceof ProblemError) this.fail(error.code, error.retryAfterS)
+    else {
+      this.#context.log.error('call_failed', { ...callFields(this.#head), error })
+      this.fail('internal_error')
+    }
   }
 
   onUpstreamDrain(): void {
-    this.#movedAt = this.#context.ticker.now
+    this.moved()
     this.#upload.onUpstreamDrain()
   }
 
-  // The answer's way back.
+  sendAgain(token: HeldToken): void {
+    this.#phase = 'dispatching'
+    this.#dispatch.sendAgain(token)
+  }
+
+  // The way back.
 
   onUpstreamBytes(bytes: Buffer, length: number): void {
-    this.#movedAt = this.#context.ticker.now
-    if (this.#phase === 'answering') this.#passOn(bytes, 0, length)
-    else if (this.#phase === 'awaiting') this.#readAnswerHead(bytes, 0, length)
-    else if (this.#phase === 'deciding') this.#replay.add(bytes.subarray(0, length))
+    this.moved()
+    if (this.#phase === 'sent') this.#answering.onBytes(bytes, length)
     // An answer to a request that was not sent.
-    else this.#fail('upstream_protocol_error')
-  }
-
-  #readAnswerHead(bytes: Buffer, from: number, to: number): void {
-    const { reader } = this.#upstream as UpstreamConnection
-    let position = from
-    for (;;) {
-      const start = position
-      position = reader.readHead(bytes, start, to)
-      if (reader.fault !== null) {
-        this.#fail('upstream_protocol_error')
-        return
-      }
-      if (!reader.headComplete) return
-      this.#hasAnswer = true
-      if (!this.#answer.readHead(reader, this.#destination as Destination, this.#carried.token)) {
-        this.#fail('upstream_protocol_error')
-        return
-      }
-      const { status } = this.#answer
-      if (status === 101) {
-        this.#openTunnel(bytes, position, to)
-        return
-      }
-      if (status >= 200) break
-      // There may be any number of them.
-      if (!this.#head.http10 && !this.#client.write(this.#answer.interim())) this.#upstream?.pause()
-      reader.next()
-      if (position === to) return
-    }
-    this.#judge(bytes, position, to)
-  }
-
-  #judge(bytes: Buffer, from: number, to: number): void {
-    const { status } = this.#answer
-    const { tokens } = (this.#destination as Destination).route
-    const replay = this.#replay
-    if (status < 400 || !this.#context.options.rejectedStatus.has(status)) replay.accepted(status, tokens)
-    else {
-      const decided = (replacement: HeldToken | null) => this.#decided(replacement)
-      if (replay.considers(tokens, this.#upload.isReplayable, bytes.subarray(from, to), decided)) {
-        this.#phase = 'deciding'
-        this.#upstream?.pause()
-        this.#upload.halt()
-        return
-      }
-      if (replay.first !== null) {
-        this.#passFirst(replay.first, bytes.subarray(from, to))
-        return
-      }
-    }
-    this.#startAnswer(bytes, from, to)
-  }
-
-  #decided(replacement: HeldToken | null): void {
-    this.#movedAt = this.#context.ticker.now
-    if (replacement === null || !this.#upload.isReplayable) this.#passRejection()
-    else this.#sendAgain(replacement)
-  }
-
-  #passRejection(): void {
-    const bytes = this.#replay.takeAnswer()
-    if (this.#replay.first !== null) {
-      this.#passFirst(this.#replay.first, bytes)
-      return
-    }
-    this.#upload.goOn(this.#upstream)
-    this.#startAnswer(bytes, 0, bytes.length)
-    if (this.#phase !== 'answering') return
-    if (this.#replay.lostUpstream) this.#cut()
-    else this.#upstream?.resume()
-  }
-
-  #sendAgain(replacement: HeldToken): void {
-    const upstream = this.#upstream
-    this.#upstream = null
-    const isWhole = this.#replay.begins(this.#answer, this.#client.reader.complete)
-    if (upstream !== null) {
-      if (isWhole && !this.#replay.lostUpstream && this.#answer.leavesUpstreamOpen) this.#reuse(upstream)
-      else upstream.destroy()
-    }
-    this.#replay.lostUpstream = false
-    this.#hasAnswer = false
-    this.#phase = 'dispatching'
-    this.#dispatch.sendAgain(replacement)
-  }
-
-  #passFirst(first: FirstRejection, second: Buffer): void {
-    const upstream = this.#upstream
-    this.#upstream = null
-    if (upstream !== null && this.#answer.discard(second) && !this.#replay.lostUpstream) this.#reuse(upstream)
-    else upstream?.destroy()
-    this.#client.write(first.piece)
-    this.#end(first.status, null)
-    this.#client.answered(first.leavesClientOpen && this.#client.mayStayOpen)
-  }
-
-  #startAnswer(bytes: Buffer, from: number, to: number): void {
-    const piece = this.#answer.start(bytes, from, to)
-    if (piece === null) {
-      this.#fail('upstream_protocol_error')
-      return
-    }
-    this.#phase = 'answering'
-    this.#deliver(piece, this.#upstream)
-  }
-
-  #passOn(bytes: Buffer, from: number, to: number): void {
-    const piece = this.#answer.more(bytes, from, to)
-    if (piece === null) {
-      this.#cut()
-      return
-    }
-    this.#deliver(piece, this.#upstream)
-  }
-
-  #deliver(piece: Piece, upstream: UpstreamConnection | null): void {
-    const goesOn = piece.length === 0 || this.#client.write(piece)
-    if (this.#answer.isComplete) this.#finish(upstream)
-    else if (!goesOn) upstream?.pause()
-  }
-
-  #finish(upstream: UpstreamConnection | null): void {
-    const answer = this.#answer
-    const client = this.#client
-    const requestComplete = client.reader.complete
-    this.#upstream = null
-    if (upstream !== null) {
-      if (requestComplete && answer.leavesUpstreamOpen && !this.#replay.lostUpstream) this.#reuse(upstream)
-      else upstream.destroy()
-    }
-    this.#end(answer.status, null)
-    client.answered(answer.leavesClientOpen && requestComplete)
-  }
-
-  #reuse(upstream: UpstreamConnection): void {
-    upstream.reader.next()
-    upstream.isUsed = true
-    // It may have been paused while its answer was decided on, or not read fast enough.
-    upstream.resume()
-    this.#destination?.pool.release(upstream, this.#answer.keepAliveS)
+    else this.fail('upstream_protocol_error')
   }
 
   onUpstreamEnd(): void {
-    if (this.#phase === 'deciding') {
-      this.#replay.lostUpstream = true
-      return
-    }
-    const upstream = this.#upstream
-    if (this.#phase === 'answering' && this.#answer.endsWithUpstream) {
-      this.#upstream = null
-      upstream?.destroy()
-      const rest = this.#answer.end()
-      if (rest.length > 0) this.#client.write(rest)
-      this.#finish(null)
-      return
-    }
-    this.#upstream = null
-    upstream?.destroy()
-    this.#loseUpstream(upstream)
+    if (this.#phase === 'sent' && this.#answering.onEnd()) return
+    this.#lose(this.#upstream.destroy())
   }
 
   onUpstreamClosed(): void {
-    const upstream = this.#upstream
-    this.#upstream = null
-    if (this.#phase === 'deciding') {
-      this.#replay.lostUpstream = true
-      return
-    }
+    const upstream = this.#upstream.forget()
+    if (this.#phase === 'sent' && this.#answering.onClosed()) return
     if (this.#phase === 'dispatching') this.#dispatch.onConnectFailed()
-    this.#loseUpstream(upstream)
+    this.#lose(upstream)
   }
 
-  #loseUpstream(upstream: UpstreamConnection | null): void {
-    if (this.#phase === 'answering') {
-      this.#cut()
+  #lose(upstream: UpstreamConnection | null): void {
+    if (this.#isPassing) {
+      this.cut()
       return
     }
     const wasSilent = upstream !== null && !upstream.reader.midHead && !upstream.reader.headComplete
     // The upstream closed an idle connection while the call was on its way; what may be repeated is, on a new one, once.
     if (
-      this.#phase === 'awaiting' &&
+      this.#phase === 'sent' &&
       wasSilent &&
-      !this.#hasAnswer &&
+      !this.#answering.hasBegun &&
       !this.#hasRetried &&
       this.#dispatch.mayGoAgain(upstream)
     ) {
@@ -372,70 +221,63 @@ export class Exchange implements Dispatched {
       this.#dispatch.send(true)
       return
     }
-    this.#fail(
-      wasSilent || this.#phase === 'dispatching' ? 'upstream_unreachable' : 'upstream_protocol_error',
-    )
+    this.fail(wasSilent || this.#phase === 'dispatching' ? 'upstream_unreachable' : 'upstream_protocol_error')
   }
 
-  #openTunnel(bytes: Buffer, from: number, to: number): void {
-    const upstream = this.#upstream as UpstreamConnection
-    if (!this.#head.isUpgrade || !this.#answer.acceptsWebSocket) {
-      this.#fail('upstream_protocol_error')
-      return
-    }
-    this.#replay.accepted(101, (this.#destination as Destination).route.tokens)
+  // A tunnel.
+
+  switched(first: Piece): void {
+    const upstream = this.#upstream.forget() as UpstreamConnection
+    const client = this.#client
     this.#carried.release()
     this.#phase = 'tunnelling'
-    const client = this.#client
-    client.write(headWith(this.#answer.switching(), bytes, from, to))
+    client.write(first)
     this.#tunnel = new Tunnel(client, upstream, this.#context.ticker, () => this.#closeTunnel())
     upstream.user = this.#tunnel
     client.startTunnel()
   }
 
+  onTunnelBytes(bytes: Buffer, length: number): void {
+    this.#tunnel?.onClientBytes(bytes, length)
+  }
+
+  onTunnelEnd(): void {
+    this.#tunnel?.onClientEnd()
+  }
+
   #closeTunnel(): void {
     if (this.#phase !== 'tunnelling') return
-    this.#upstream = null
     this.#end(101, null)
     this.#client.tunnelClosed()
   }
 
   // How calls end.
 
-  #failWith(error: unknown): void {
-    if (error instanceof ProblemError) this.#fail(error.code, error.retryAfterS)
-    else {
-      this.#context.log.error('call_failed', { ...callFields(this.#head), error })
-      this.#fail('internal_error')
-    }
+  answered(status: number, leavesClientOpen: boolean): void {
+    this.#end(status, null)
+    this.#client.answered(leavesClientOpen)
   }
 
   /** Answers with a problem; once the answer has begun there is nothing left but to cut it off. */
-  #fail(code: ProblemCode, retryAfterS?: number): void {
-    if (this.#phase === 'answering') {
-      this.#cut(code)
+  fail(code: ProblemCode, retryAfterS?: number): void {
+    if (this.#isPassing) {
+      this.cut(code)
       return
     }
     const client = this.#client
     const keepsOpen = client.reader.complete && client.reader.fault === null
-    this.#dropUpstream()
+    this.#upstream.destroy()
     const status = client.writeProblem(code, retryAfterS, keepsOpen)
     this.#end(status, code)
     client.answered(keepsOpen && client.mayStayOpen)
   }
 
   /** A truncated answer must not look complete. */
-  #cut(code: ProblemCode | null = null): void {
-    const endsWithConnection = this.#answer.endsWithConnection
-    this.#dropUpstream()
-    this.#end(this.#answer.status, code ?? 'upstream_protocol_error')
+  cut(code: ProblemCode = 'upstream_protocol_error'): void {
+    const { status, endsWithConnection } = this.#answering
+    this.#upstream.destroy()
+    this.#end(status, code)
     this.#client.cut(endsWithConnection)
-  }
-
-  #dropUpstream(): void {
-    const upstream = this.#upstream
-    this.#upstream = null
-    upstream?.destroy()
   }
 
   /** `status` null: nobody was left to answer. */

@@ -26,8 +26,6 @@ export class Replay {
   #first: FirstRejection | null = null
   /** What there is of the rejected answer's body, while it is being decided. */
   #bytes: Buffer | null = null
-  /** The upstream ended the connection of the rejected answer. */
-  lostUpstream = false
 
   constructor(counters: TrafficCounters, carried: CarriedToken, wait: TokenWait) {
     this.#counters = counters
@@ -42,7 +40,6 @@ export class Replay {
 
   begin(): void {
     this.#replays = 0
-    this.lostUpstream = false
   }
 
   /** The upstream took the token. */
