@@ -21,7 +21,6 @@ interface Exports {
 /** What llhttp tells while it executes; `at` counts from the start of the input it was given. */
 export interface Listener {
   onUrl(at: number, length: number): void
-  onStatus(at: number, length: number): void
   onFieldName(at: number, length: number): void
   onFieldValue(at: number, length: number): void
   onHeadersComplete(keepAlive: boolean): void
@@ -113,10 +112,7 @@ function instantiate(): Exports {
         listener.onUrl(at - input, length)
         return OK
       },
-      wasm_on_status: (_parser: number, at: number, length: number) => {
-        listener.onStatus(at - input, length)
-        return OK
-      },
+      wasm_on_status: () => OK,
       wasm_on_header_field: (_parser: number, at: number, length: number) => {
         listener.onFieldName(at - input, length)
         return OK

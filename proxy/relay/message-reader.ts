@@ -67,8 +67,6 @@ export class MessageReader implements Listener {
   fieldCount = 0
   urlStart = -1
   urlEnd = 0
-  reasonStart = -1
-  reasonEnd = 0
   /** Whether the connection may go on after this message, as far as the sender is concerned. */
   keepAlive = false
 
@@ -153,7 +151,7 @@ export class MessageReader implements Listener {
     this.#remainingBytes = contentLength
     this.#chunkOverhead.begin()
     this.complete = framing === 'none' || (framing === 'length' && contentLength === 0)
-    if (framing === 'chunked') resume(this.#parser)
+    if (framing === 'chunked' && this.#parser !== 0) resume(this.#parser)
   }
 
   /** Reads on in the body. Returns the position in `bytes` up to which they belong to this message. */
@@ -181,7 +179,6 @@ export class MessageReader implements Listener {
     this.fields = sharedSpans
     this.fieldCount = 0
     this.urlStart = -1
-    this.reasonStart = -1
     this.trailerStart = -1
     this.#part = 0
     this.#pieces.clear()
@@ -214,8 +211,6 @@ export class MessageReader implements Listener {
     }
     if (this.urlStart >= 0) this.urlStart += by
     this.urlEnd += by
-    if (this.reasonStart >= 0) this.reasonStart += by
-    this.reasonEnd += by
   }
 
   #readChunks(bytes: Buffer, from: number, to: number): number {
@@ -243,11 +238,6 @@ export class MessageReader implements Listener {
   onUrl(at: number, length: number): void {
     if (this.urlStart < 0) this.urlStart = at + this.#offset
     this.urlEnd = at + this.#offset + length
-  }
-
-  onStatus(at: number, length: number): void {
-    if (this.reasonStart < 0) this.reasonStart = at + this.#offset
-    this.reasonEnd = at + this.#offset + length
   }
 
   onFieldName(at: number, length: number): void {

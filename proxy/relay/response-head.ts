@@ -36,6 +36,12 @@ const fields = new FieldTable<Kind>(
   LOOK_ALIKE,
 )
 
+/**
+ * RFC 9112, section 4. llhttp takes a bare CR for the end of the line, where other programs see other lines, and control
+ * characters in the reason. The sidecar passes the line on in its own version, whatever the upstream speaks (section 2.3).
+ */
+const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?\r\n$/
+
 /** Turns a `Location` that points back to the upstream's own origin into one that points to the sidecar. */
 export type LocationRewrite = (value: string) => string
 
@@ -73,12 +79,12 @@ export class ResponseHead {
     if (this.#nominated !== null) this.#readFields(reader, text, rewrite, dropsLength, dropsCoding)
     const { fieldCount, fields: spans, headStart } = reader
     const lineEnd = fieldCount === 0 ? text.length - 2 : (spans[0] as number) - headStart
-    // llhttp takes a bare CR for the line feed here, and other programs then see other lines (RFC 9112, section 2.2).
-    if (text.indexOf('\r\n') + 2 !== lineEnd) return false
-    this.#statusLine = statusLine(reader, text, lineEnd)
+    const line = text.slice(0, lineEnd)
+    if (!STATUS_LINE.test(line)) return false
+    this.#statusLine = reader.minorVersion === 1 ? line : `HTTP/1.1${line.slice('HTTP/1.x'.length)}`
     // A body that must not be there may come nevertheless, and be taken for the next answer.
     if (dropsLength && (this.#transferEncodings > 0 || reader.contentLength > 0)) this.keepAlive = false
-    return text.startsWith('HTTP/1.') && this.status >= 100 && this.#decideFraming(reader, bodiless)
+    return this.#decideFraming(reader, bodiless)
   }
 
   /** A valid answer to a WebSocket handshake. */
@@ -200,14 +206,4 @@ export class ResponseHead {
     this.contentLength = Math.max(0, length)
     return length <= Number.MAX_SAFE_INTEGER
   }
-}
-
-/** The status line in the sidecar's own version, whatever the upstream speaks (RFC 9112, section 2.3). */
-function statusLine(reader: MessageReader, text: string, end: number): string {
-  if (reader.minorVersion === 1) return text.slice(0, end)
-  const reason =
-    reader.reasonStart < 0
-      ? ''
-      : text.slice(reader.reasonStart - reader.headStart, reader.reasonEnd - reader.headStart)
-  return `HTTP/1.1 ${reader.status} ${reason}\r\n`
 }

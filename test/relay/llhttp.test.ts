@@ -34,7 +34,7 @@ const answers = [
 
 interface Reading {
   fault: string | null
-  head?: { text: string; fields: string[]; url: string; reason: string; keepAlive: boolean }
+  head?: { text: string; fields: string[]; url: string; keepAlive: boolean }
   data: string
   trailersAt: number
   /** Bytes of the message; null when it has not ended. */
@@ -62,7 +62,6 @@ function read(type: typeof REQUEST | typeof RESPONSE, pieces: readonly Buffer[])
           text: text(headStart, headEnd),
           fields: lines,
           url: reader.urlStart < 0 ? '' : text(reader.urlStart, reader.urlEnd),
-          reason: reader.reasonStart < 0 ? '' : text(reader.reasonStart, reader.reasonEnd),
           keepAlive: reader.keepAlive,
         }
         if (reader.isChunked) reader.beginBody('chunked', 0)

@@ -30,6 +30,12 @@ describe('the head of an answer', () => {
     assert.equal(parse(['HTTP/1.1 204']).isValid, true)
   })
 
+  it('is refused when a control character is in its reason', () => {
+    for (const reason of ['O\0K', '\x1b[2J', 'OK\x7f'])
+      assert.equal(parse([`HTTP/1.1 200 ${reason}`]).isValid, false, JSON.stringify(reason))
+    assert.equal(parse(['HTTP/1.1 200 All\tright']).isValid, true)
+  })
+
   it('passes byte for byte but for what concerns one connection', () => {
     const kept = [
       'Set-Cookie: a',
@@ -64,7 +70,7 @@ describe('the head of an answer', () => {
 
   it('is in our own version whatever the upstream speaks', () => {
     assert.deepEqual(parse(['HTTP/1.0 404 Not here', 'A: b']).forwarded, ['HTTP/1.1 404 Not here', 'A: b'])
-    assert.deepEqual(parse(['HTTP/1.0 404']).forwarded, ['HTTP/1.1 404 '])
+    assert.deepEqual(parse(['HTTP/1.0 404']).forwarded, ['HTTP/1.1 404'])
   })
 
   it('never lets a Connection line remove the framing', () => {
