@@ -49,7 +49,7 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
   }
   const callers = new Callers(options.maxConnections, ticker, log)
   let onEmpty: (() => void) | null = null
-  const listener = new Listener(options.listen, (socket) => {
+  const listener = new Listener(options.listen, clock, (socket) => {
     // A caller for whom there is no place is turned away at once, which it can tell from slowness.
     if (context.isDraining || !callers.makeRoom()) socket.destroy()
     else callers.add(new ClientConnection(context, socket, closed))

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { Listener } from '../../proxy/relay/listener.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+/** Sizes of the groups in which so many connections are handed on that are made at once. */
+async function groupsOf(connections: number, monotonic: () => number): Promise<number[]> {
+  const groups: number[] = []
+  let isNew = true
+  let left = connections
+  let done = () => {}
+  const allHandedOn = new Promise<void>((resolve) => {
+    done = resolve
+  })
+  const path = join(tempDir(), 'socket')
+  const listener = new Listener({ kind: 'unix', path }, { monotonic }, (socket) => {
+    if (isNew) groups.push(0)
+    isNew = false
+    groups.push((groups.pop() as number) + 1)
+    queueMicrotask(() => {
+      isNew = true
+    })
+    socket.destroy()
+    if (--left === 0) done()
+  })
+  await listener.open()
+  // Unlike a TCP handshake, that of a socket file is over when connect() returns.
+  const callers = Array.from({ length: connections }, () => connect(path))
+  await allHandedOn
+  listener.close()
+  await Promise.all(callers.map(async (caller) => caller.resume().closed || once(caller, 'close')))
+  return groups
+}
+
+describe('the listener', () => {
+  it('hands connections that come together on together, so that the last is not served long after the first', async () => {
+    assert.deepEqual(await groupsOf(20, () => 0), [20])
+  })
+
+  it('hands a lone connection on', async () => {
+    assert.deepEqual(await groupsOf(1, () => 0), [1])
+  })
+
+  it('lets nobody wait for newcomers for ever', async () => {
+    let now = 0
+    const groups = await groupsOf(20, () => {
+      now += 50
+      return now
+    })
+    assert.ok(groups.length > 1, `groups of ${groups}`)
+    assert.ok(Math.max(...groups) <= 5, `groups of ${groups}`)
+  })
+})
