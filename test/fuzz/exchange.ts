@@ -14,6 +14,8 @@ const STEP_MS = 20_000
 const PATIENCE_MS = 10_000
 /** More than the upstream's timeout, which is ten seconds here. */
 const LEFT_ALONE_MS = 15_000
+/** More than that of a caller who does not read, behind all that a call may wait for before. */
+const LONGEST_LEFT_ALONE_MS = 120_000
 
 async function run({ callers: callerScripts, plans, tokens }: Script): Promise<void> {
   const world = await FuzzWorld.start(plans, tokens)
@@ -32,6 +34,8 @@ async function run({ callers: callerScripts, plans, tokens }: Script): Promise<v
     for (const caller of callers) caller.destroy()
     // A reset behind data that is not read yet is noticed when the call's own time is up.
     await quiescence.pass(LEFT_ALONE_MS)
+    for (let ms = LEFT_ALONE_MS; ms < LONGEST_LEFT_ALONE_MS && !world.isIdle; ms += LEFT_ALONE_MS)
+      await quiescence.pass(LEFT_ALONE_MS)
     judgeUpstream(upstream, callers, TOKEN_HEADER)
     for (const caller of callers) judgeCaller(caller, upstream)
     await world.expectClean()

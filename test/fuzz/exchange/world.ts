@@ -65,6 +65,11 @@ export class FuzzWorld {
     return new FuzzWorld({ clock, quiescence, upstream, tokens, relay, port }, all)
   }
 
+  /** No call is under way. */
+  get isIdle(): boolean {
+    return this.relay.counters.inFlight === 0
+  }
+
   /** That nothing is left of any call, and that the next ones are served at once. */
   async expectClean(): Promise<void> {
     const { counters } = this.relay
