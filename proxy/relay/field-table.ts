@@ -6,20 +6,15 @@ interface Spelling<Kind> {
   readonly kind: Kind
 }
 
-/** What was met last among the names of one length and first letter. */
-interface KnownNames<Kind> {
-  latest: string
-  kind: Kind | undefined
-}
-
 /**
  * Recognises the few field names that mean something to the relay. Almost every name is told apart from all of these by its
  * length and first letter alone, so an ordinary field costs one look into an array.
  */
 export class FieldTable<Kind extends number> {
-  /** For each length and first letter: 0, or the number of what is known of such names. */
+  /** For each length and first letter of a name that is known: where in `#latest` to look. 0 for all others. */
   readonly #slots = new Uint16Array(256 << SLOT_BITS)
-  readonly #known: KnownNames<Kind>[] = [{ latest: '', kind: undefined }]
+  /** The name of one length and first letter that was met last. */
+  readonly #latest: (Spelling<Kind> | null)[] = [null]
   readonly #exact = new Map<string, Spelling<Kind>>()
   readonly #guarded: ReadonlyMap<string, Kind>
   readonly #lookAlike: Kind
@@ -40,7 +35,7 @@ export class FieldTable<Kind extends number> {
     for (const name of guards.keys()) {
       if (name.length > 255) throw new RangeError(`a field name of ${name.length} characters`)
       const slot = slotOf(name.length, name.charCodeAt(0))
-      if (this.#slots[slot] === 0) this.#slots[slot] = this.#known.push({ latest: '', kind: undefined }) - 1
+      if (this.#slots[slot] === 0) this.#slots[slot] = this.#latest.push(null) - 1
     }
     this.#guarded = guards
   }
@@ -50,14 +45,13 @@ export class FieldTable<Kind extends number> {
     if (length > 255) return 0
     const slot = this.#slots[slotOf(length, text.charCodeAt(start))] as number
     if (slot === 0) return 0
-    const known = this.#known[slot] as KnownNames<Kind>
+    const latest = this.#latest[slot] as Spelling<Kind> | null
     // A peer spells a name the same each time, and nearly all peers alike.
-    if (known.kind !== undefined && text.startsWith(known.latest, start)) return known.kind
+    if (latest !== null && text.startsWith(latest.spelling, start)) return latest.kind
     const name = text.slice(start, start + length)
     const exact = this.#exact.get(name)
     if (exact !== undefined) {
-      known.latest = exact.spelling
-      known.kind = exact.kind
+      this.#latest[slot] = exact
       return exact.kind
     }
     const lower = name.toLowerCase()

@@ -36,9 +36,10 @@ export class Listener {
     return bind(this.#server, this.#address)
   }
 
-  /** Accepts no more connections; those that are open stay. */
+  /** Accepts no more connections; those that were accepted are handed on. */
   close(): void {
     if (this.#server.listening) this.#server.close()
+    this.#handOn()
   }
 
   #gather(socket: Socket): void {
@@ -54,6 +55,10 @@ export class Listener {
       afterEvents(() => this.#afterTurn())
       return
     }
+    this.#handOn()
+  }
+
+  #handOn(): void {
     for (const socket of this.#gathered.splice(0)) this.#onAccepted(socket)
   }
 }

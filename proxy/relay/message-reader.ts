@@ -156,7 +156,7 @@ export class MessageReader implements Listener {
 
   /** Reads on in the body. Returns the position in `bytes` up to which they belong to this message. */
   readBody(bytes: Buffer, from: number, to: number): number {
-    // Setting a length, be it the same, takes V8 longer than reading a head's framing.
+    // Setting an array's length, be it the same, is a call into V8's runtime.
     if (this.data.length > 0) this.data.length = 0
     this.dataBytes = 0
     this.trailerStart = -1

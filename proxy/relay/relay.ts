@@ -59,8 +59,9 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     counters,
     listen: () => listener.open(),
     async drain(signal) {
-      context.isDraining = true
+      // First: a caller that was let in is answered, if only that it is too late.
       listener.close()
+      context.isDraining = true
       await until(signal, (done) => {
         if (counters.inFlight === 0) done()
         context.onIdle = done

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { Listener } from '../../proxy/relay/listener.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -42,6 +43,28 @@ describe('the listener', () => {
 
   it('hands a lone connection on', async () => {
     assert.deepEqual(await groupsOf(1, () => 0), [1])
+  })
+
+  it('hands on what it has gathered when it is closed', async () => {
+    const path = join(tempDir(), 'socket')
+    const accepted: Socket[] = []
+    let whenClosed = -1
+    const monotonic = () => {
+      // Just after the connection has come, and before the turn of the event loop is over.
+      queueMicrotask(() => {
+        listener.close()
+        whenClosed = accepted.length
+      })
+      return 0
+    }
+    const listener = new Listener({ kind: 'unix', path }, { monotonic }, (socket) => accepted.push(socket))
+    await listener.open()
+    const caller = connect(path)
+    await once(caller, 'connect')
+    while (whenClosed === -1) await turn()
+    await turn()
+    assert.deepEqual([whenClosed, accepted.length], [1, 1])
+    for (const socket of [caller, ...accepted]) socket.destroy()
   })
 
   it('lets nobody wait for newcomers for ever', async () => {
