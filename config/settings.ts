@@ -230,7 +230,7 @@ export const settings = {
     parse: parse.integer(1, 1_000_000),
     section: 'Limits',
     about:
-      'Connections of callers open at the same time; beyond it a new one takes the place of the one that has waited longest for a call.',
+      'Connections of callers open at the same time; beyond it a new one takes the place of the one that has waited longest for a call, or waits for a place.',
     fallback: '1024',
   },
   MAX_HEADER_BYTES: {

@@ -121,7 +121,7 @@ export interface SidecarSettings {
   readonly REPLAY_MEMORY_LIMIT?: string | undefined
   /**
    * Connections of callers open at the same time; beyond it a new one takes the place of the
-   * one that has waited longest for a call. Default: `1024`.
+   * one that has waited longest for a call, or waits for a place. Default: `1024`.
    */
   readonly MAX_CONNECTIONS?: string | undefined
   /** Size of the head of a request. Default: `16KiB`. */

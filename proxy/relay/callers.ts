@@ -22,6 +22,7 @@ export class Callers {
   #lookedAt = Number.NEGATIVE_INFINITY
   #toldAt = Number.NEGATIVE_INFINITY
   #displaced = 0
+  #waited = 0
   #refused = 0
 
   constructor(most: number, ticker: Ticker, log: Log) {
@@ -50,14 +51,24 @@ export class Callers {
   makeRoom(): boolean {
     if (this.#all.size < this.#most) return true
     const displaced = this.#longestWaiting()
-    if (displaced === null) this.#refused++
-    else {
-      this.#displaced++
-      this.#all.delete(displaced)
-      displaced.destroy()
-    }
+    if (displaced === null) return false
+    this.#all.delete(displaced)
+    displaced.destroy()
+    this.#displaced++
     this.#tell()
-    return displaced !== null
+    return true
+  }
+
+  /** One had to wait, for there was no place. */
+  noteWaiting(): void {
+    this.#waited++
+    this.#tell()
+  }
+
+  /** One waited in vain. */
+  noteRefused(): void {
+    this.#refused++
+    this.#tell()
   }
 
   #longestWaiting(): ClientConnection | null {
@@ -79,9 +90,11 @@ export class Callers {
     this.#log.warn('connections_full', {
       max_connections: this.#most,
       displaced: this.#displaced,
+      waited: this.#waited,
       refused: this.#refused,
     })
     this.#displaced = 0
+    this.#waited = 0
     this.#refused = 0
   }
 }

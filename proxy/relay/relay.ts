@@ -15,6 +15,7 @@ import { ReplayMemory } from './replay-buffer.ts'
 import { requestFields } from './request-fields.ts'
 import { Ticker } from './timeouts.ts'
 import { UpstreamPool } from './upstream-pool.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 export interface RelayDeps {
   readonly clock: Clock
@@ -48,11 +49,19 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     recordCall: callRecorder(options, deps.recordCall),
   }
   const callers = new Callers(options.maxConnections, ticker, log)
+  const line = new WaitingLine(ticker, {
+    letIn(socket) {
+      const hasPlace = callers.makeRoom()
+      if (hasPlace) callers.add(new ClientConnection(context, socket, closed))
+      return hasPlace
+    },
+    noteWaiting: () => callers.noteWaiting(),
+    noteRefused: () => callers.noteRefused(),
+  })
   let onEmpty: (() => void) | null = null
   const listener = new Listener(options.listen, clock, (socket) => {
-    // A caller for whom there is no place is turned away at once, which it can tell from slowness.
-    if (context.isDraining || !callers.makeRoom()) socket.destroy()
-    else callers.add(new ClientConnection(context, socket, closed))
+    if (context.isDraining) socket.destroy()
+    else line.join(socket)
   })
 
   return {
@@ -61,6 +70,7 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     async drain(signal) {
       // First: a caller that was let in is answered, if only that it is too late.
       listener.close()
+      line.clear()
       context.isDraining = true
       await until(signal, (done) => {
         if (counters.inFlight === 0) done()
@@ -78,6 +88,7 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
 
   function closed(client: ClientConnection): void {
     callers.remove(client)
+    line.advance()
     if (callers.size === 0) onEmpty?.()
   }
 

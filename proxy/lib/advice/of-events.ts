@@ -124,13 +124,13 @@ export const eventAdvice = {
   },
   connections_full: {
     meaning:
-      'As many callers as MAX_CONNECTIONS allows were connected: connections that only waited made room for new ones, and new ones were refused while all others had calls under way.',
+      'As many callers as MAX_CONNECTIONS allows were connected: connections that only waited made room for new ones; while all others had calls under way, new ones waited, and were refused when no place became free.',
     causes: [
       'a client that opens a connection for each call and leaves it open',
       'calls that take long: a slow business API, or bodies that trickle',
       'more load than MAX_CONNECTIONS was set for',
     ],
-    next: 'Let the client reuse its connections. If refused goes up, raise MAX_CONNECTIONS, with memory and open files to match.',
+    next: 'Let the client reuse its connections. If waited or refused go up, raise MAX_CONNECTIONS, with memory and open files to match.',
   },
   log_lines_dropped: {
     meaning: 'Whoever reads the log is too slow or stopped, so lines were dropped; calls are not affected.',
