@@ -37,7 +37,10 @@ describe('a reader of the log that stops reading', { concurrency: 2 }, () => {
     program.signal('SIGTERM')
     assert.equal((await program.ended).code, 0)
     const lines = seen.filter(({ event }) => event === 'call').length
-    assert.equal(lines + Number(told?.['lines']), 50 + CALLS + more)
+    // A reader that has much to catch up with may miss some more.
+    const reports = seen.filter(({ event }) => event === 'log_lines_dropped')
+    const missed = reports.reduce((sum, report) => sum + Number(report['lines']), 0)
+    assert.equal(lines + missed, 50 + CALLS + more)
   })
 
   it('does not keep the process from ending', async (test) => {
