@@ -14,6 +14,8 @@ import { readOptions } from './options.ts'
 
 const TOKEN_LIFE_MS = 20_000
 const CALL_EVERY_MS = 1_000
+/** Tokens of 20 seconds would use up the 288 of the real API within the hour. */
+const REQUESTS_A_DAY = 100_000
 const SECRET = 'demo-secret'
 
 /**
@@ -26,6 +28,7 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
   const sandbox = await startSandbox({
     clients: [{ name: 'demo', secret: SECRET }],
     tokenLifeMs: TOKEN_LIFE_MS,
+    quotaPerDay: REQUESTS_A_DAY,
   })
   const env = {
     CLIENT_SECRET: SECRET,
@@ -34,6 +37,7 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
     TOKEN_STORE: 'memory:',
     LISTEN: '127.0.0.1:0',
     OPS_LISTEN: '127.0.0.1:0',
+    MINT_DAILY_BUDGET: String(REQUESTS_A_DAY),
   }
   const { config } = loadConfig({ env, homeDir: edge.homeDir, readFile: () => '' })
   const app = await startApp({
@@ -51,9 +55,8 @@ export async function run(edge: Edge, args: readonly string[]): Promise<void> {
   const end = limitMs === null ? edge.stopped : deadline(systemClock, limitMs, edge.stopped).signal
   edge.out(introduction(sandbox.url, app.url, app.opsUrl))
   const tally = await callUntil(end, app.url, edge)
-  edge.out(
-    `\n${tally.calls} calls, ${tally.failed} failed. The sandbox minted ${sandbox.log.events.filter(({ outcome }) => outcome === 'minted').length} tokens.\n`,
-  )
+  const minted = sandbox.log.events.filter(({ outcome }) => outcome === 'minted').length
+  edge.out(`\n${tally.calls} calls, ${tally.failed} failed. Tokens minted by the sandbox: ${minted}.\n`)
   await app.stop()
   await sandbox.close()
   if (tally.failed > 0) throw new ExitError('unavailable', `${tally.failed} of the demo's calls failed`)

@@ -1,4 +1,5 @@
 import { isSuspect, nextDue, wanted } from './due.ts'
+import { lackCode } from './hold.ts'
 import { isAnnounced } from './lease-time.ts'
 import type { MintRecord } from './mint-record.ts'
 import { requestsToday } from './pacing.ts'
@@ -17,9 +18,11 @@ export function credentialStatus(
   record: MintRecord,
 ): Omit<CredentialStatus, 'name' | 'store'> & { readonly store: Omit<CredentialStatus['store'], 'kind'> } {
   const { token, requests, lastError, storeHealthy } = state
+  const usable = token !== null && isUsable(token, at.now)
   return {
     state: credentialState(state, at, policy),
-    usable: token !== null && isUsable(token, at.now),
+    usable,
+    lack: usable ? null : lackCode(state, at, policy),
     generation: token?.generation ?? 0,
     fingerprint: token?.value.fingerprint() ?? null,
     mintedAt: token?.mintedAt ?? null,

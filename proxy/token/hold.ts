@@ -76,8 +76,11 @@ function rotatingSince(state: TokenState, at: Instant, policy: TokenPolicy): num
 export function lackCode(state: TokenState, at: Instant, policy: TokenPolicy): ProblemCode {
   if (state.pause?.why === 'secret_rejected') return 'secret_rejected'
   if (state.pause?.why === 'quota') return 'mint_budget_exhausted'
-  const spent = budgetPauseMs(state.requests, policy.mintDailyBudget, at.now) === Number.POSITIVE_INFINITY
-  return spent ? 'mint_budget_exhausted' : 'token_unavailable'
+  const pauseMs = budgetPauseMs(state.requests, policy.mintDailyBudget, at.now)
+  const isSpent = pauseMs === Number.POSITIVE_INFINITY
+  // What is left is being spread over the day. Where attempts fail, their error says more.
+  const isSpread = state.failures === 0 && state.lastRequestAt + pauseMs > at.mono
+  return isSpent || isSpread ? 'mint_budget_exhausted' : 'token_unavailable'
 }
 
 /** Whether waiting until `deadline` (monotonic ms) cannot bring a token, as far as this process decides it. */

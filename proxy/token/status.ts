@@ -1,3 +1,5 @@
+import type { ProblemCode } from '../lib/errors.ts'
+
 /** State of one credential as people see it (contract: `/status`). */
 export type CredentialState = 'starting' | 'fresh' | 'rotating' | 'suspect' | 'backing_off' | 'rejected'
 
@@ -38,6 +40,8 @@ export interface CredentialStatus {
   readonly state: CredentialState
   /** A token that may be put on calls is held. */
   readonly usable: boolean
+  /** What calls are told when no such token comes in time; null while one is held. */
+  readonly lack: ProblemCode | null
   readonly generation: number
   readonly fingerprint: string | null
   readonly mintedAt: number | null

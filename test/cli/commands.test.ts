@@ -197,7 +197,7 @@ describe('programs for trying out', { concurrency: 2 }, () => {
     assert.equal(code, 0, stderr)
     assert.match(stdout, /minted generation 1/)
     assert.match(stdout, /GET \/echo\?hello=world +→ +200/)
-    assert.match(stdout, /^\d+ calls, 0 failed\. The sandbox minted 1 tokens\.$/m)
+    assert.match(stdout, /^\d+ calls, 0 failed\. Tokens minted by the sandbox: 1\.$/m)
   })
 
   it('demo ends in order when it is interrupted', async (test) => {

@@ -15,6 +15,7 @@ export function credential(changes: Partial<CredentialStatus> = {}): CredentialS
     name: 'default',
     state: 'fresh',
     usable: true,
+    lack: null,
     generation: 7,
     fingerprint: '0a1b2c3d',
     mintedAt: NOW - 3_600_000,
@@ -42,6 +43,7 @@ export function emptyCredential(changes: Partial<CredentialStatus> = {}): Creden
   return credential({
     state: 'starting',
     usable: false,
+    lack: 'token_unavailable',
     generation: 0,
     fingerprint: null,
     mintedAt: null,

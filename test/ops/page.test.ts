@@ -174,6 +174,15 @@ describe('status page', () => {
     assertShows(text, 'mint_budget_exhausted credential default', 'foreign_mint credential default, 2 times')
   })
 
+  it('tells of a budget that is nearly used up when no token is left because of it', async () => {
+    const mints = { ...credential().mints, today: 200 }
+    const lack = 'mint_budget_exhausted'
+    const without = await page({ credentials: () => [emptyCredential({ mints, lack })] })
+    assertShows(without.text, 'mint_budget_exhausted credential default')
+    const { text } = await page({ credentials: () => [credential({ mints })] })
+    assert.doesNotMatch(text, /mint_budget_exhausted/)
+  })
+
   it('escapes every value', async () => {
     const attack = `<script>alert("1")</script>'&`
     const error = { code: attack, errorId: attack }

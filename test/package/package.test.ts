@@ -24,7 +24,7 @@ describe('the packed package, installed without a network', () => {
     assert.match(runIn(folder, 'npx', ['token-sidecar', '--help']).stdout, /UPSTREAM_URL/)
     const demo = runIn(folder, 'npx', ['token-sidecar', 'demo', '--seconds', '2'])
     assert.equal(demo.status, 0, demo.stderr)
-    assert.match(demo.stdout, /^\d+ calls, 0 failed\. The sandbox minted 1 tokens\.$/m)
+    assert.match(demo.stdout, /^\d+ calls, 0 failed\. Tokens minted by the sandbox: 1\.$/m)
   })
 
   it('is a library for ES modules and for require(), says nothing by itself and lets the process end', () => {

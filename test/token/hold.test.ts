@@ -224,7 +224,31 @@ const lacks: [title: string, arrange: () => MachineDriver, code: string][] = [
     },
     'mint_budget_exhausted',
   ],
+  [
+    'a budget of which the rest is spread over the day',
+    () => withLittleBudget({ at: -MINUTE, failures: 0 }),
+    'mint_budget_exhausted',
+  ],
+  [
+    'the trouble that uses the budget up',
+    () => withLittleBudget({ at: -MINUTE, failures: 1 }),
+    'token_unavailable',
+  ],
+  [
+    'a token that the budget allows now',
+    () => withLittleBudget({ at: -HOUR, failures: 0 }),
+    'token_unavailable',
+  ],
 ]
+
+/** No token, at noon, with a tenth of the day's requests left: one each half hour. */
+function withLittleBudget(last: { readonly at: number; readonly failures: number }): MachineDriver {
+  return new MachineDriver({
+    requests: { day: TODAY, count: 216 },
+    lastRequestAt: last.at,
+    failures: last.failures,
+  })
+}
 
 for (const [title, arrange, code] of lacks) {
   test(`callers are told of ${title}: ${code}`, () => {

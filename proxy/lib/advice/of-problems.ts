@@ -85,7 +85,7 @@ export const problemAdvice = {
   },
   mint_budget_exhausted: {
     meaning:
-      'The requests for tokens of this UTC day are used up (MINT_DAILY_BUDGET, or the quota of 288 at Clear), and no usable token is left.',
+      'The requests for tokens of this UTC day are used up (MINT_DAILY_BUDGET, or the quota of 288 at Clear), or so nearly that the last quarter is spread over the rest of the day; and no usable token is left.',
     causes: MINTS_TOO_OFTEN,
     next: 'Stop what mints. token-sidecar rotate still works while Clear allows it; the budget begins anew at 00:00 UTC.',
   },

@@ -25,7 +25,7 @@ export function problemList(facts: PageFacts): PageProblem[] {
 }
 
 function ofCredential(credential: CredentialStatus, now: number): PageProblem[] {
-  const { name, state, usable, lastError, mintedAt, mints, store, foreignMints } = credential
+  const { name, state, usable, lack, lastError, mintedAt, mints, store, foreignMints } = credential
   const found: PageProblem[] = []
   const add = (code: string, rest: Partial<PageProblem> = {}) => {
     const advice = adviceFor(code)
@@ -39,7 +39,8 @@ function ofCredential(credential: CredentialStatus, now: number): PageProblem[] 
   }
   if (state === 'suspect' && lastError === null) add('token_suspect')
   if (!store.healthy) add('store_unreachable')
-  if (mints.today >= mints.budget && lastError?.code !== 'mint_quota_exhausted') add('mint_budget_exhausted')
+  const isSpent = mints.today >= mints.budget || lack === 'mint_budget_exhausted'
+  if (isSpent && lastError?.code !== 'mint_quota_exhausted') add('mint_budget_exhausted')
   if (foreignMints > 0) {
     const times = foreignMints === 1 ? 'once' : `${foreignMints} times`
     add('foreign_mint', { isOpen: false, about: `credential ${name}, ${times} since the start` })
