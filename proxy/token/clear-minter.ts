@@ -112,7 +112,7 @@ export class ClearMinter implements TokenMinter {
     const clockOffsetMs = clockOffset(date, sentAt, mintedAt)
     if (clockOffsetMs !== 0) log.warn('clock_differs', { token_api_ahead_ms: clockOffsetMs })
     const validTill = answer.validTill === null ? null : answer.validTill - clockOffsetMs
-    return { kind: 'minted', token: { value: answer.value, validTill, mintedAt }, clockOffsetMs }
+    return { kind: 'minted', token: { value: answer.value, validTill, mintedAt } }
   }
 }
 

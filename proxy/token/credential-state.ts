@@ -1,5 +1,5 @@
 import { isSuspect, nextDue, wanted } from './due.ts'
-import { lackCode } from './hold.ts'
+import { lackCode } from './lack.ts'
 import { isAnnounced } from './lease-time.ts'
 import type { MintRecord } from './mint-record.ts'
 import { requestsToday } from './pacing.ts'

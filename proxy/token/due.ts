@@ -95,7 +95,9 @@ function automaticFrom(state: TokenState, at: Instant, policy: TokenPolicy): num
 
 function pausedUntil({ pause }: TokenState, at: Instant): number {
   if (pause === null) return Number.NEGATIVE_INFINITY
-  return pause.untilNow === null ? pause.until : Math.min(pause.until, at.mono + (pause.untilNow - at.now))
+  return pause.untilEpochMs === null
+    ? pause.until
+    : Math.min(pause.until, at.mono + (pause.untilEpochMs - at.now))
 }
 
 /**

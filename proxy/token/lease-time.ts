@@ -1,4 +1,4 @@
-import type { Instant, Moment, TokenPolicy, TokenState } from './state.ts'
+import type { ClockReading, Instant, TokenPolicy, TokenState } from './state.ts'
 
 /** Room for publishing, within the lease: lease = mint deadline + quarantine + this. */
 const PUBLISH_MS = 1_000
@@ -12,7 +12,7 @@ export function leaseMs(policy: TokenPolicy): number {
  * How long ago `moment` was, by the clock that saw more: the monotonic one may stand still while the machine sleeps, the
  * wall clock may be set back. To be taken for longer than it was is harmless to a lease; the opposite is not.
  */
-export function elapsedMs(moment: Moment, at: Instant): number {
+export function elapsedMs(moment: ClockReading, at: Instant): number {
   return Math.max(at.mono - moment.mono, at.now - moment.now)
 }
 

@@ -4,7 +4,7 @@ import { elapsedMs } from './lease-time.ts'
 import { mintEnded } from './mint-ended.ts'
 import { backoffMs, utcDay } from './pacing.ts'
 import { rejected, replayAccepted } from './rejections.ts'
-import type { Action, Instant, Moment, TokenEvent, TokenPolicy, TokenState } from './state.ts'
+import type { Action, ClockReading, Instant, TokenEvent, TokenPolicy, TokenState } from './state.ts'
 import { isUsable } from './token.ts'
 import { wantedReadAt } from './wake.ts'
 
@@ -29,6 +29,7 @@ const SCHEDULE_SKEW_MS = 2_000
 /**
  * The token life cycle as a pure function: rules 1 to 11 of docs/architecture.md. There is one attempt at a time, in the
  * order read → acquire → begin → drain → mint → publish; each stage asks again whether the attempt is still wanted.
+ * Inside, what is to be done is appended to the list that a step begins with.
  */
 export function step(before: TokenState, event: TokenEvent, at: Instant, policy: TokenPolicy): Step {
   const actions: Action[] = []
@@ -71,8 +72,13 @@ function react(
         actions.push({ do: 'acquire' })
         // A store that answers reads may yet refuse to be written: its failures are forgotten when it has let us write.
         const { storeHealthy, storeFailures } = state
-        const asked: Moment = { now: at.now, mono: at.mono }
-        return { ...idle, storeHealthy, storeFailures, phase: { kind: 'acquiring', asked, again: false } }
+        const leaseRequestedAt: ClockReading = { now: at.now, mono: at.mono }
+        return {
+          ...idle,
+          storeHealthy,
+          storeFailures,
+          phase: { kind: 'acquiring', leaseRequestedAt, again: false },
+        }
       }
       return state.phase.kind === 'reading' && state.phase.again ? startReading(idle, actions) : idle
     }
@@ -84,7 +90,7 @@ function react(
         return {
           ...leased,
           announcedAt: null,
-          phase: { kind: 'beginning', asked: phase.asked, since: at.mono },
+          phase: { kind: 'beginning', leaseRequestedAt: phase.leaseRequestedAt, since: at.mono },
         }
       }
       actions.push({ do: 'release' })
@@ -130,7 +136,7 @@ function proceed(state: TokenState, at: Instant, policy: TokenPolicy, actions: A
     return proceed({ ...state, offerAt: null, offering: true }, at, policy, actions)
   }
   if (phase.kind === 'draining' && at.mono >= phase.until) {
-    return send(state, phase.asked, phase.since, at, policy, actions)
+    return send(state, phase.leaseRequestedAt, phase.since, at, policy, actions)
   }
   if (phase.kind === 'waiting' && at.mono >= phase.retryAt) return startReading(state, actions)
   if (phase.kind !== 'idle') return state
@@ -188,18 +194,18 @@ function begun(
   actions: Action[],
 ): TokenState {
   if (state.phase.kind !== 'beginning') return state
-  const { asked, since } = state.phase
+  const { leaseRequestedAt, since } = state.phase
   const counted: TokenState = { ...state, requests: { day: utcDay(at.now), count }, lastRequestAt: at.mono }
   const oldTokenLives = counted.token !== null && isUsable(counted.token, at.now) && !isSuspect(counted, at)
   if (!oldTokenLives || counted.unknownSince !== null || counted.orphan) {
-    return send(counted, asked, since, at, policy, actions)
+    return send(counted, leaseRequestedAt, since, at, policy, actions)
   }
-  return { ...counted, phase: { kind: 'draining', asked, since, until: at.mono + DRAIN_MS } }
+  return { ...counted, phase: { kind: 'draining', leaseRequestedAt, since, until: at.mono + DRAIN_MS } }
 }
 
 function send(
   state: TokenState,
-  asked: Moment,
+  leaseRequestedAt: ClockReading,
   since: number,
   at: Instant,
   policy: TokenPolicy,
@@ -213,10 +219,10 @@ function send(
   }
   // The lease has to outlive whatever is sent under it; a process that was stopped for a while since must not send. It was
   // counted, so a store that is slow every time must not have us count in a loop, not even for a person's wish.
-  const timeoutMs = policy.mintTimeoutMs - elapsedMs(asked, at)
+  const timeoutMs = policy.mintTimeoutMs - elapsedMs(leaseRequestedAt, at)
   if (timeoutMs < policy.mintTimeoutMs / 2) {
     actions.push({ do: 'release' })
-    const fields = { store_ms: Math.round(elapsedMs(asked, at)) }
+    const fields = { store_ms: Math.round(elapsedMs(leaseRequestedAt, at)) }
     actions.push({ do: 'tell', level: 'warn', event: 'mint_put_off', fields })
     const failures = state.failures + 1
     const storeRetryAt = at.mono + backoffMs(failures, 1_000, 60_000, at.random)

@@ -5,7 +5,8 @@ import type { Log } from '../lib/log.ts'
 import { credentialStatus } from './credential-state.ts'
 import { nextDue } from './due.ts'
 import { Effects, type SecretParts } from './effects.ts'
-import { type Holds, holds, holdsChangeAt, imminentFrom, isHopeless, lackCode } from './hold.ts'
+import { type Holds, holds, holdsChangeAt, imminentFrom } from './hold.ts'
+import { isHopeless, lackCode } from './lack.ts'
 import { leaseMs } from './lease-time.ts'
 import { isUnfinished, step } from './machine.ts'
 import { MintRecord } from './mint-record.ts'
@@ -224,7 +225,7 @@ export class TokenManager implements TokenSource {
     const { state, actions } = step(before, event, now, this.#parts.policy)
     this.#state = state
     this.#record.history.stepped(before, event, state, now)
-    this.#hold()
+    this.#takeToken()
     for (const action of actions) this.#effects.perform(action)
     const at = this.#instant()
     this.#holds = holds(state, at, this.#parts.policy)
@@ -237,7 +238,7 @@ export class TokenManager implements TokenSource {
   }
 
   /** One `HeldToken` for each generation: late evidence counts for the token it was brought back for. */
-  #hold(): void {
+  #takeToken(): void {
     const { token } = this.#state
     if (token === null || this.#held?.value === token.value) return
     this.#held = { ...token, acceptedSentAt: -1, inFlight: 0, unreplayableInFlight: 0 }

@@ -46,7 +46,7 @@ export function mintEnded(
         unknownSince: known.unknownSince ?? at.mono,
         disturbed: true,
         quietUntil: at.mono + policy.mintQuarantineMs,
-        pause: { until, untilNow: null, why: 'failed' },
+        pause: { until, untilEpochMs: null, why: 'failed' },
       }
     }
   }
@@ -62,7 +62,7 @@ function afterMint(state: TokenState, token: Token, reason: MintReason, at: Inst
         failures: state.failures + 1,
         pause: {
           until: at.mono + growing(state.failures + 1, SECOND_MS, MINUTE_MS),
-          untilNow: null,
+          untilEpochMs: null,
           why: 'failed',
         },
       }
@@ -95,18 +95,22 @@ function refused(
       actions.push({ do: 'tally', outcome: 'rejected' })
       const times = state.secretRejections + 1
       const until = at.mono + growing(times, MINUTE_MS, 15 * MINUTE_MS)
-      return { ...idle, secretRejections: times, pause: { until, untilNow: null, why: 'secret_rejected' } }
+      return {
+        ...idle,
+        secretRejections: times,
+        pause: { until, untilEpochMs: null, why: 'secret_rejected' },
+      }
     }
     case 'quota_exhausted': {
       actions.push({ do: 'tally', outcome: 'quota' })
       // A few seconds past midnight, spread: their clock and ours differ.
       const delayMs = untilMidnightMs(at.now) + 5 * SECOND_MS * (1 + at.random)
-      return { ...idle, pause: { until: at.mono + delayMs, untilNow: at.now + delayMs, why: 'quota' } }
+      return { ...idle, pause: { until: at.mono + delayMs, untilEpochMs: at.now + delayMs, why: 'quota' } }
     }
     case 'unreachable': {
       actions.push({ do: 'tally', outcome: 'error' })
       const until = at.mono + retryPauseMs(state.failures, policy.holdTimeoutMs, at.random)
-      return { ...idle, pause: { until, untilNow: null, why: 'failed' } }
+      return { ...idle, pause: { until, untilEpochMs: null, why: 'failed' } }
     }
   }
 }

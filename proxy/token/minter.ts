@@ -17,7 +17,7 @@ export interface MintedToken {
  * - `unknown`: it may have taken effect or may still do so: timeout, reset after the request was written, 5xx, garbage.
  */
 export type MintOutcome =
-  | { readonly kind: 'minted'; readonly token: MintedToken; readonly clockOffsetMs: number }
+  | { readonly kind: 'minted'; readonly token: MintedToken }
   | {
       readonly kind: 'refused'
       readonly reason: 'secret_rejected' | 'quota_exhausted' | 'unreachable'

@@ -17,12 +17,16 @@ export interface TokenPolicy {
   readonly mintDailyBudget: number
 }
 
-/** Everything a step may know of the world: nothing is read from a clock or a generator inside. */
-export interface Instant {
+/** A point in time by both clocks: neither alone tells how long ago it was (see `elapsedMs`). */
+export interface ClockReading {
   /** Wall clock, epoch ms. */
   readonly now: number
   /** Monotonic ms. */
   readonly mono: number
+}
+
+/** Everything a step may know of the world: nothing is read from a clock or a generator inside. */
+export interface Instant extends ClockReading {
   /** Uniform in [0, 1). */
   readonly random: number
   /** What calls brought back for the token held: see `HeldToken`. */
@@ -32,26 +36,23 @@ export interface Instant {
   readonly storePollMs: number
 }
 
-/** A point in time by both clocks: neither alone tells how long ago it was (see `elapsedMs`). */
-export interface Moment {
-  /** Wall clock, epoch ms. */
-  readonly now: number
-  /** Monotonic ms. */
-  readonly mono: number
-}
-
 /** Where the one attempt to get a newer token stands. Monotonic ms unless said otherwise. */
 export type Phase =
   | { readonly kind: 'idle' }
   /** The store is being read: adopt before mint. `again`: it changed meanwhile. */
   | { readonly kind: 'reading'; readonly again: boolean }
-  | { readonly kind: 'acquiring'; readonly asked: Moment; readonly again: boolean }
+  | { readonly kind: 'acquiring'; readonly leaseRequestedAt: ClockReading; readonly again: boolean }
   /** Another process has the right to mint; ask again at `retryAt`, or sooner when the store changes. */
   | { readonly kind: 'waiting'; readonly retryAt: number }
-  /** `asked`: when the lease was asked for, which is no later than when it began. */
-  | { readonly kind: 'beginning'; readonly asked: Moment; readonly since: number }
+  /** The lease was requested no later than it began. */
+  | { readonly kind: 'beginning'; readonly leaseRequestedAt: ClockReading; readonly since: number }
   /** Announced; calls under way may finish with the old token until `until`. */
-  | { readonly kind: 'draining'; readonly asked: Moment; readonly since: number; readonly until: number }
+  | {
+      readonly kind: 'draining'
+      readonly leaseRequestedAt: ClockReading
+      readonly since: number
+      readonly until: number
+    }
   | { readonly kind: 'minting'; readonly reason: MintReason; readonly since: number; readonly sentAt: number }
   | { readonly kind: 'publishing' }
 
@@ -118,7 +119,7 @@ export interface TokenState {
 export interface Pause {
   readonly until: number
   /** Epoch ms; over then as well, since midnight comes by the wall clock, even to a machine that sleeps through it. */
-  readonly untilNow: number | null
+  readonly untilEpochMs: number | null
   readonly why: 'failed' | 'secret_rejected' | 'quota'
 }
 

@@ -72,19 +72,19 @@ const cases: [
   ],
   [
     'a pause holds for everything automatic',
-    { ...suspect, pause: { until: at.mono + MINUTE, untilNow: null, why: 'failed' } },
+    { ...suspect, pause: { until: at.mono + MINUTE, untilEpochMs: null, why: 'failed' } },
     'rejected',
     MINUTE,
   ],
   [
     'and for nobody’s wish',
-    { ...suspect, asked: true, pause: { until: at.mono + MINUTE, untilNow: null, why: 'failed' } },
+    { ...suspect, asked: true, pause: { until: at.mono + MINUTE, untilEpochMs: null, why: 'failed' } },
     'asked',
     0,
   ],
   [
     'a pause until midnight ends by the wall clock if that is sooner',
-    { pause: { until: at.mono + 12 * HOUR, untilNow: NOON + HOUR, why: 'quota' } },
+    { pause: { until: at.mono + 12 * HOUR, untilEpochMs: NOON + HOUR, why: 'quota' } },
     'missing',
     HOUR,
   ],
@@ -133,7 +133,10 @@ test('of several reasons the one that is due first counts', () => {
 })
 
 test('what a token is wanted for does not depend on pauses', () => {
-  const paused = { ...suspect, pause: { until: Number.MAX_VALUE, untilNow: null, why: 'failed' } } as const
+  const paused = {
+    ...suspect,
+    pause: { until: Number.MAX_VALUE, untilEpochMs: null, why: 'failed' },
+  } as const
   assert.equal(wanted({ ...initialState, ...paused }, at, policy), 'rejected')
   assert.equal(wanted({ ...initialState, ...held }, at, policy), null)
   assert.equal(wanted({ ...initialState, ...suspect, asked: true }, at, policy), 'asked')

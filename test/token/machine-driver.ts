@@ -44,7 +44,7 @@ export function stored(token: Token | null, over: Partial<StoredState> = {}): St
 
 export function minted(value: string, over: Partial<{ validTill: number | null; mintedAt: number }> = {}) {
   const token = { value: new Secret(value), validTill: NOON + HOUR, mintedAt: NOON, ...over }
-  return { kind: 'minted', token, clockOffsetMs: 0 } as const satisfies MintOutcome
+  return { kind: 'minted', token } as const satisfies MintOutcome
 }
 
 export const outcomes = {

@@ -64,7 +64,7 @@ test('the schedule mints, but not again for a token that was minted a moment ago
 
 test('a person’s wish is fulfilled at once, through any pause and beyond the budget', () => {
   const machine = holding()
-  machine.state = { ...machine.state, pause: { until: 1e9, untilNow: null, why: 'secret_rejected' } }
+  machine.state = { ...machine.state, pause: { until: 1e9, untilEpochMs: null, why: 'secret_rejected' } }
   assert.deepEqual(machine.on({ kind: 'asked' }), ['read'])
   assert.deepEqual(machine.read(tokenOf(1), { requests: { day: TODAY, count: 270 } }), ['acquire'])
 })

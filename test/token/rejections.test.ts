@@ -105,7 +105,6 @@ test('while fresh tokens keep being rejected, the pauses double up to an hour', 
     machine.mintEnds({
       kind: 'minted',
       token: { value: tokenOf(turn + 10).value, validTill: null, mintedAt: machine.instant.now },
-      clockOffsetMs: 0,
     })
     machine.on({ kind: 'published', accepted: true })
   }
@@ -122,7 +121,6 @@ test('a replay that proves the replaced token had been dead makes the pauses sho
   machine.mintEnds({
     kind: 'minted',
     token: { value: tokenOf(3).value, validTill: null, mintedAt: machine.instant.now },
-    clockOffsetMs: 0,
   })
   machine.on({ kind: 'published', accepted: true })
   machine.on({ kind: 'replay_accepted', generation: 2 })
@@ -205,7 +203,6 @@ test('as foreign mints go on, replacements slow down to one in five minutes', ()
     machine.mintEnds({
       kind: 'minted',
       token: { value: tokenOf(turn + 10).value, validTill: null, mintedAt: machine.instant.now },
-      clockOffsetMs: 0,
     })
     machine.on({ kind: 'published', accepted: true })
     machine.on({ kind: 'replay_accepted', generation })

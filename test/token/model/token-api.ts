@@ -127,7 +127,7 @@ export class TokenApi {
           validTill: validTill === null ? null : validTill + clock.offset,
           mintedAt: clock.now(),
         }
-        return { kind: 'minted', token, clockOffsetMs: -clock.offset }
+        return { kind: 'minted', token }
       }
     }
   }
