@@ -85,12 +85,15 @@ function usualTokenUrl(upstream: URL): URL {
 }
 
 /**
- * The credential with this token URL and secret, added when it is the first. Equal ones must be one, wherever the secret
- * came from: two that mint with the same secret would revoke each other's tokens.
+ * The credential with this token URL and secret from the same place, added when it is the first. Places whose secrets are equal
+ * now may differ when a file changes: their credentials share one token through the store, as two replicas do.
  */
 function sharedCredential(credentials: CredentialConfig[], { route, credential }: Draft): CredentialConfig {
   const known = credentials.find(
-    ({ tokenUrl, secret }) => tokenUrl.href === credential.tokenUrl.href && secret.equals(credential.secret),
+    ({ tokenUrl, secret, secretFile }) =>
+      tokenUrl.href === credential.tokenUrl.href &&
+      secretFile === credential.secretFile &&
+      secret.equals(credential.secret),
   )
   if (known !== undefined) return known
   const added = { name: route.name, ...credential }

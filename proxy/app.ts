@@ -146,7 +146,8 @@ function partsOfSecret(
   const { tokenUrl } = credential
   return {
     minter: new ClearMinter({ tokenUrl, secret, tls: config.relay.upstreamTls, clock, log }),
-    store: new EntryTokenStore(medium, createSealer(secret, tokenUrl), clock, id),
+    // Credentials that come to have the same secret share an entry, and are told apart like replicas.
+    store: new EntryTokenStore(medium, createSealer(secret, tokenUrl), clock, `${id}/${credential.name}`),
   }
 }
 
@@ -219,6 +220,7 @@ async function rotate(
   signal: AbortSignal,
 ): Promise<RotateResult> {
   if (manager === undefined) return { kind: 'failed', credential, code: 'credential_unknown' }
+  const { lastError: earlier } = manager.status()
   try {
     const { generation, fingerprint, mintedAt, validTill } = await manager.rotate(signal)
     return {
@@ -230,16 +232,12 @@ async function rotate(
       validTill,
     }
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error
     const { lastError } = manager.status()
+    // What went wrong before this rotation is not why it failed.
+    if (!(error instanceof ProblemError) || lastError === null || lastError === earlier) throw error
+    const { code, errorId } = lastError
     const retryAfterS = error.retryAfterS === undefined ? {} : { retryAfterS: error.retryAfterS }
-    return {
-      kind: 'failed',
-      credential,
-      code: lastError?.code ?? error.code,
-      errorId: lastError?.errorId ?? null,
-      ...retryAfterS,
-    }
+    return { kind: 'failed', credential, code, errorId, ...retryAfterS }
   }
 }
 

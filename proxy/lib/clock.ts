@@ -10,14 +10,15 @@ export interface Clock {
   /** Milliseconds that never go back, from an arbitrary origin. Deadlines, pauses and leases are measured with it. */
   monotonic(): number
   /**
-   * Runs `run` once after `delayMs` (at most 24 days; Node fires longer timers at once). Keeps the process alive. In a process
-   * that did not run when it was time (throttled, stopped, busy), what has arrived meanwhile is dealt with first.
+   * Runs `run` once after `delayMs`. Keeps the process alive. In a process that did not run when it was time (throttled,
+   * stopped, busy), what has arrived meanwhile is dealt with first.
    */
   after(delayMs: number, run: () => void): Cancel
   /** Resolves after `delayMs`; rejects with the signal's reason when that aborts first. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
 }
 
+/** Node fires a longer timer at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** A timer this late says that the process stood still. */
 const LATE_MS = 20
@@ -27,7 +28,12 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    if (delayMs > LONGEST_TIMER_MS) throw new RangeError(`a timer of ${delayMs} ms would fire at once`)
+    if (delayMs > LONGEST_TIMER_MS) {
+      let cancel = systemClock.after(LONGEST_TIMER_MS, () => {
+        cancel = systemClock.after(delayMs - LONGEST_TIMER_MS, run)
+      })
+      return () => cancel()
+    }
     const dueAt = performance.now() + delayMs
     let late: NodeJS.Immediate | undefined
     const timer = setTimeout(

@@ -82,16 +82,24 @@ export function normalForm(decoded: string): string {
   return `/${segments.join('/')}`
 }
 
+/** In a pattern, for one segment that is not empty. */
+const ANY = Symbol('any segment')
+
 /**
  * A test of method and path against `ALLOW`. The path is the one the upstream will see, base path included; segments are
  * compared case-sensitively after one percent-decoding. `*` stands for one segment that is not empty, `**` at the end for
- * any rest, none included.
+ * any rest, none included; `%2A` is a star and nothing else.
  */
 export function createAllowList(rules: readonly AllowRule[]): (method: string, path: string) => boolean {
   const patterns = rules.map((rule) => {
-    const segments = rule.path.split('/').map(percentDecoded)
-    const open = segments.at(-1) === '**'
-    return { method: rule.method, segments: open ? segments.slice(0, -1) : segments, open }
+    const written = rule.path.split('/')
+    const open = written.at(-1) === '**'
+    const segments = open ? written.slice(0, -1) : written
+    return {
+      method: rule.method,
+      segments: segments.map((it) => (it === '*' ? ANY : percentDecoded(it))),
+      open,
+    }
   })
   return (method, path) => {
     const segments = path.split('/').map(percentDecoded)
@@ -102,7 +110,7 @@ export function createAllowList(rules: readonly AllowRule[]): (method: string, p
           ? segments.length >= pattern.segments.length
           : segments.length === pattern.segments.length) &&
         pattern.segments.every((wanted, at) =>
-          wanted === '*' ? segments[at] !== '' : wanted === segments[at],
+          wanted === ANY ? segments[at] !== '' : wanted === segments[at],
         ),
     )
   }

@@ -84,14 +84,10 @@ export class ClearMinter implements TokenMinter {
 
   async #judge(answer: Dispatcher.ResponseData, sentAt: number): Promise<MintOutcome> {
     const status = answer.statusCode
-    const body = await readBounded(answer.body)
-    if (status === 200) return this.#minted(body, answer.headers['date'], sentAt)
-    const errorId = readErrorId(body)
-    const error = (code: MintErrorCode): MintFailure => ({
-      code,
-      status,
-      ...(errorId === undefined ? {} : { errorId }),
-    })
+    if (status === 200) return this.#minted(await readBounded(answer.body), answer.headers['date'], sentAt)
+    // The status alone decides; a body that breaks off has no error id to tell, and that is all.
+    const body = await readBounded(answer.body).catch(() => '')
+    const error = (code: MintErrorCode) => withErrorId({ code, status }, body)
     if (status === 401)
       return { kind: 'refused', reason: 'secret_rejected', error: error('mint_secret_rejected') }
     if (status === 429)
@@ -106,7 +102,8 @@ export class ClearMinter implements TokenMinter {
   #minted(body: string, date: string | string[] | undefined, sentAt: number): MintOutcome {
     const { clock, log } = this.#parts
     const answer = readTokenAnswer(body)
-    if (answer === null) return { kind: 'unknown', error: { code: 'mint_garbage', status: 200 } }
+    if (answer === null)
+      return { kind: 'unknown', error: withErrorId({ code: 'mint_garbage', status: 200 }, body) }
     if (answer.validTillUnreadable) log.warn('valid_till_unreadable')
     const mintedAt = clock.now()
     const clockOffsetMs = clockOffset(date, sentAt, mintedAt)
@@ -122,6 +119,12 @@ export class ClearMinter implements TokenMinter {
  */
 async function loadClient() {
   return (await import('undici')).default
+}
+
+/** All that is kept of an error's body: its support asks for it. */
+function withErrorId(failure: MintFailure, body: string): MintFailure {
+  const errorId = readErrorId(body)
+  return errorId === undefined ? failure : { ...failure, errorId }
 }
 
 /** A rejection may be the address's fault, so it says which one the request left from. */

@@ -13,6 +13,8 @@ export interface Due {
 /** Tokens of a second's life, or ones that arrive expired, must not turn renewal into a busy loop. */
 const LEAST_GAP_MS = 1_000
 const LONGEST_FOREIGN_PAUSE_MS = 5 * 60_000
+/** Of a pause of nothing, twice as much is nothing: an endpoint that always rejects would have a token minted for each call. */
+const LEAST_REJECTION_PAUSE_MS = 100
 const LONGEST_REJECTION_PAUSE_MS = 60 * 60_000
 const DRAIN_UNREPLAYABLE_MS = 5_000
 /** Beside traffic that is accepted, the next calls tell whether a rejection was the endpoint's doing. */
@@ -105,7 +107,8 @@ function pausedUntil({ pause }: TokenState, at: Instant): number {
  * tokens keep being rejected (rule 4), and at growing pauses while somebody else mints with the same secret (rule 10).
  */
 export function rejectionMintFrom(state: TokenState, policy: TokenPolicy): number {
-  const streak = growing(state.rejectionStreak, policy.mintMinIntervalMs, LONGEST_REJECTION_PAUSE_MS)
+  const leastMs = Math.max(policy.mintMinIntervalMs, LEAST_REJECTION_PAUSE_MS)
+  const streak = growing(state.rejectionStreak, leastMs, Math.max(leastMs, LONGEST_REJECTION_PAUSE_MS))
   const foreign =
     state.foreignStreak === 0 ? 0 : growing(state.foreignStreak, 1_000, LONGEST_FOREIGN_PAUSE_MS)
   return state.rejectionMintAt + Math.max(streak, foreign)

@@ -73,11 +73,25 @@ describe('routes', () => {
 })
 
 describe('credentials', () => {
-  it('are one for routes with the same token URL and secret, wherever the secret came from', () => {
+  it('are one for routes with the same token URL and secret', () => {
+    const url = 'https://api.clear.in/integration/v1/authz/token'
+    assert.deepEqual(credentials({ ...GLS, ROUTE_GLS_CLIENT_SECRET: 'the-client-secret' }), [
+      ['default', url, null],
+    ])
+    const env = { ROUTES: 'a,b', ROUTE_A_PREFIX: '/a', ROUTE_B_PREFIX: '/b' }
+    const byFile = { ROUTE_A_CLIENT_SECRET_FILE: '/run/x', ROUTE_B_CLIENT_SECRET_FILE: '/run/x' }
+    assert.deepEqual(credentials({ ...env, ...byFile }, { '/run/x': 'other' }), [
+      ['default', url, null],
+      ['a', url, '/run/x'],
+    ])
+  })
+
+  it('are two where equal secrets come from two places, of which each may change', () => {
     const same = { ...GLS, ROUTE_GLS_CLIENT_SECRET_FILE: '/run/gls' }
-    const files = { '/run/gls': 'the-client-secret' }
-    assert.deepEqual(credentials(same, files), [
-      ['default', 'https://api.clear.in/integration/v1/authz/token', null],
+    const url = 'https://api.clear.in/integration/v1/authz/token'
+    assert.deepEqual(credentials(same, { '/run/gls': 'the-client-secret' }), [
+      ['default', url, null],
+      ['gls', url, '/run/gls'],
     ])
   })
 
@@ -87,7 +101,7 @@ describe('credentials', () => {
       ROUTE_ONE_PREFIX: '/one',
       ROUTE_ONE_CLIENT_SECRET_FILE: '/run/other',
       ROUTE_TWO_PREFIX: '/two',
-      ROUTE_TWO_CLIENT_SECRET: 'other',
+      ROUTE_TWO_CLIENT_SECRET_FILE: '/run/other',
     }
     const { config } = load(env, { '/run/other': 'other' })
     assert.deepEqual(

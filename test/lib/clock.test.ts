@@ -11,9 +11,26 @@ test('the system clock tells the time of day, and a time that only goes on', asy
   assert.ok(systemClock.monotonic() > before)
 })
 
-test('a timer that is too long for Node to keep is refused, for it would fire at once', () => {
-  assert.throws(() => systemClock.after(2 ** 31, () => {}), RangeError)
-  systemClock.after(2 ** 31 - 1, () => {})()
+test('a timer that is too long for Node to keep does not fire at once, and can be cancelled', async () => {
+  let ran = false
+  const cancel = systemClock.after(2 ** 40, () => {
+    ran = true
+  })
+  await systemClock.sleep(5)
+  assert.equal(ran, false)
+  cancel()
+})
+
+test('a timer that is too long for Node to keep fires in the end', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let ran = false
+  systemClock.after(2 ** 32, () => {
+    ran = true
+  })
+  t.mock.timers.tick(2 ** 31)
+  assert.equal(ran, false)
+  for (let count = 0; count < 2; count++) t.mock.timers.tick(2 ** 31)
+  assert.equal(ran, true)
 })
 
 test('a cancelled timer does not run; cancelling twice is harmless', async () => {

@@ -149,4 +149,14 @@ describe('paths', () => {
     assert.equal(isAllowed('POST', '/a%20b'), true)
     assert.equal(isAllowed('GET', '/e%69nv/42/stat%75s'), true)
   })
+
+  it('takes an encoded star in an allow rule for a star', () => {
+    const isAllowed = createAllowList([
+      { method: 'GET', path: '/one/%2A' },
+      { method: 'GET', path: '/all/%2a%2A' },
+    ])
+    for (const path of ['/one/*', '/one/%2A', '/all/**']) assert.equal(isAllowed('GET', path), true, path)
+    for (const path of ['/one/x', '/all/x', '/all/x/y', '/all'])
+      assert.equal(isAllowed('GET', path), false, path)
+  })
 })

@@ -71,6 +71,38 @@ describe('the client secret', { concurrency: 2 }, () => {
     assert.equal(credential?.fingerprint, sandbox.issuer.clients()[1]?.liveFingerprint)
   })
 
+  it('of a route is told apart from an equal one as soon as its file changes, and shares a token with it before and after', async (test) => {
+    const secrets = ['first-secret', 'second-secret', 'third-secret']
+    const clients = secrets.map((secret) => ({ name: secret, secret }))
+    const sandbox = await sandboxFor(test, { clients })
+    const files = [secretFile('first-secret'), secretFile('first-secret')] as const
+    const sidecar = await startSidecar(
+      test,
+      settingsFor(sandbox, {
+        CLIENT_SECRET_FILE: files[0],
+        ROUTES: 'b',
+        ROUTE_B_PREFIX: '/b',
+        ROUTE_B_CLIENT_SECRET_FILE: files[1],
+      }),
+    )
+    const fingerprints = async () =>
+      (await sidecar.status()).credentials.map(({ fingerprint }) => fingerprint ?? '')
+    const use = (...used: string[]) =>
+      eventually(`the tokens of ${used}`, async () => {
+        const live = used.map((name) => sandbox.issuer.clients().find((client) => client.name === name))
+        return `${await fingerprints()}` === `${live.map((client) => client?.liveFingerprint)}`
+      })
+    await sidecar.ready()
+    await use('first-secret', 'first-secret')
+    writeFileSync(files[1], 'second-secret')
+    await use('first-secret', 'second-secret')
+    for (const file of files) writeFileSync(file, 'third-secret')
+    await use('third-secret', 'third-secret')
+    for (const path of ['/echo', '/b/echo']) assert.equal((await send(`${sidecar.url}${path}`)).status, 200)
+    for (const secret of secrets) assert.equal(tokenRequests(sandbox, secret).length, 1, secret)
+    assertOneAtATime(sandbox)
+  })
+
   it('goes on serving the living token when the file holds what can be no secret', async (test) => {
     const sandbox = await sandboxFor(test)
     const CLIENT_SECRET_FILE = secretFile('demo-secret')

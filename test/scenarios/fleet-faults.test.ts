@@ -12,6 +12,7 @@ import {
   assertFleet,
   loadOn,
   requestThat,
+  rotateAt,
   startFleet,
   startReplicas,
 } from './fleet-setup.ts'
@@ -37,6 +38,20 @@ describe('a fleet on Redis', { skip: skipReason, concurrency: 2 }, () => {
     assert.ok(tookMs < HOLD_TIMEOUT_MS)
     await load.more(50)
     await assertFleet(test, { sandbox }, [load], { minted: before + 1 })
+  })
+
+  it('says why a rotation failed, and not why an earlier one did', async (test) => {
+    const { sandbox, redis, sidecars } = await startFleet(test, { replicas: 1 })
+    const sidecar = sidecars[0] as Sidecar
+    const code = async () => {
+      const answer = await rotateAt(sidecar)
+      return answer.status === 200 ? 'minted' : answer.json().code
+    }
+    sandbox.faults.add({ api: 'token', kind: 'status', status: 401, count: 1 })
+    assert.equal(await code(), 'mint_secret_rejected')
+    assert.equal(await code(), 'minted')
+    await redis.kill()
+    assert.equal(await code(), 'token_unavailable')
   })
 
   it('mints once for each rotation, though the clocks of its replicas are an hour apart', async (test) => {

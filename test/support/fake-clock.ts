@@ -33,7 +33,8 @@ export class FakeClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    if (!(delayMs < 2 ** 31)) throw new RangeError(`a timer of ${delayMs} ms would fire at once`)
+    if (!(delayMs < Number.POSITIVE_INFINITY))
+      throw new RangeError(`a timer of ${delayMs} ms would never fire`)
     const timer: Timer = { at: this.#mono + Math.max(0, delayMs), run }
     const later = this.#timers.findIndex((other) => other.at > timer.at)
     const place = later === -1 ? this.#timers.length : later

@@ -111,6 +111,36 @@ describe('the minter for Clear', () => {
     })
   })
 
+  it('and when the body breaks off, too', async (t) => {
+    const kinds = await Promise.all(
+      [401, 429, 404, 500].map(async (status) => {
+        const url = await tokenApi(t, (_request, response) => {
+          response.writeHead(status, { 'content-length': '100' }).write('{"errors":')
+          setImmediate(() => response.destroy())
+        })
+        const outcome = await minterFor(url).mint(AbortSignal.timeout(20_000))
+        return outcome.kind === 'refused' ? outcome.reason : outcome.kind
+      }),
+    )
+    assert.deepEqual(kinds, ['secret_rejected', 'quota_exhausted', 'unreachable', 'unknown'])
+  })
+
+  it('and when the body never ends, once the deadline is over', async (t) => {
+    const url = await tokenApi(t, (_request, response) => {
+      response.writeHead(401, { 'content-length': '100' }).write('{"errors":')
+    })
+    const outcome = await minterFor(url).mint(AbortSignal.timeout(300))
+    assert.ok(outcome.kind === 'refused' && outcome.reason === 'secret_rejected')
+  })
+
+  it('keeps the error id of a 200 that tells of errors', async (t) => {
+    const outcome = await answering(t, 200, '{"access_token":"1.a","errors":[{"error_id":"c0ffee-2"}]}')
+    assert.deepEqual(outcome, {
+      kind: 'unknown',
+      error: { code: 'mint_garbage', status: 200, errorId: 'c0ffee-2' },
+    })
+  })
+
   it('keeps the error id and nothing else of an error body', async (t) => {
     const body = JSON.stringify({
       errors: [

@@ -148,6 +148,18 @@ test('only a call sent after the rejection came back clears a token', () => {
   assert.ok(!isSuspect(state, { ...at, acceptedSentAt: at.mono + 1 }))
 })
 
+const extremes: [title: string, mintMinIntervalMs: number, rejectionStreak: number, pauseMs: number][] = [
+  ['MINT_MIN_INTERVAL holds beyond the longest growing pause', 2 * HOUR, 3, 2 * HOUR],
+  ['a MINT_MIN_INTERVAL of nothing still grows', 0, 5, 1_600],
+]
+
+for (const [title, mintMinIntervalMs, rejectionStreak, pauseMs] of extremes) {
+  test(title, () => {
+    const state = { ...initialState, rejectionMintAt: 0, rejectionStreak }
+    assert.equal(rejectionMintFrom(state, { ...policy, mintMinIntervalMs }), pauseMs)
+  })
+}
+
 const intervals: [rejections: number, foreign: number, seconds: number][] = [
   [0, 0, 30],
   [1, 0, 30],
