@@ -55,6 +55,8 @@ export class Answering {
   #stage: Stage = 'head'
   /** The connection has ended since the answer came that is being decided on. */
   #lostUpstream = false
+  /** And did so in order. */
+  #hasEnded = false
   /** The upstream has answered, be it with an interim answer. */
   hasBegun = false
 
@@ -93,6 +95,7 @@ export class Answering {
     this.#destination = destination
     this.#stage = 'head'
     this.#lostUpstream = false
+    this.#hasEnded = false
     this.hasBegun = false
   }
 
@@ -104,12 +107,12 @@ export class Answering {
 
   /** The upstream sends no more. True: that is in order. */
   onEnd(): boolean {
-    if (this.onClosed()) return true
+    if (this.onClosed()) {
+      this.#hasEnded = true
+      return true
+    }
     if (this.#stage === 'head' || !this.#answer.endsWithUpstream) return false
-    this.#upstream.destroy()
-    const rest = this.#answer.end()
-    if (rest.length > 0) this.#client.write(rest)
-    this.#finish()
+    this.#finishAtEnd()
     return true
   }
 
@@ -196,7 +199,8 @@ export class Answering {
     this.#start(bytes, 0, bytes.length)
     // Not so when it is complete already, or was found invalid.
     if (this.#stage !== 'body' || this.#answer.isComplete) return
-    if (this.#lostUpstream) this.#call.cut()
+    if (this.#hasEnded && this.#answer.endsWithUpstream) this.#finishAtEnd()
+    else if (this.#lostUpstream) this.#call.cut()
     else this.#upstream.resume()
   }
 
@@ -232,6 +236,14 @@ export class Answering {
     const goesOn = piece.length === 0 || this.#client.write(piece)
     if (this.#answer.isComplete) this.#finish()
     else if (!goesOn) this.#upstream.pause()
+  }
+
+  /** The answer ends with the upstream's connection, and that has ended. */
+  #finishAtEnd(): void {
+    this.#upstream.destroy()
+    const rest = this.#answer.end()
+    if (rest.length > 0) this.#client.write(rest)
+    this.#finish()
   }
 
   #finish(): void {

@@ -33,7 +33,6 @@ export class BorrowedConnection {
       return
     }
     connection.reader.next()
-    connection.isUsed = true
     // It may have been paused while its answer was decided on, or not read fast enough.
     connection.resume()
     this.#pool?.release(connection, keepAliveS)

@@ -12,7 +12,7 @@ export class CallerDeadline {
   readonly #ticker: Ticker
   /** Monotonic ms, as is what follows. */
   #at = 0
-  /** Since when a call, or the rest of its head, is awaited. */
+  /** Since when a call, the rest of its head, or the caller's end is awaited. */
   #waitingSince = 0
 
   constructor(ticker: Ticker) {
@@ -20,7 +20,7 @@ export class CallerDeadline {
     this.awaitHead()
   }
 
-  /** How long a call, or the rest of its head, has been awaited, ms; it only means something while one is. */
+  /** How long a call, the rest of its head, or the caller's end has been awaited, ms; it only means something while one is. */
   get waitedMs(): number {
     return this.#ticker.now - this.#waitingSince
   }
@@ -43,6 +43,7 @@ export class CallerDeadline {
 
   /** The last answer has been written; `isTaken`: and has left. */
   linger(isTaken: boolean): void {
+    this.#waitingSince = this.#ticker.now
     this.#allow(isTaken ? LINGER_MS : CALLER_SILENCE_MS)
   }
 

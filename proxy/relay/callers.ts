@@ -9,8 +9,9 @@ const TELL_EVERY_MS = 60_000
 
 /**
  * The callers' connections, at most so many. When all places are taken, a new caller gets that of the connection that has
- * waited longest for a call, or for the rest of a head: first of those that never made a call. Connections with a call under
- * way keep theirs. So neither idle connections nor ones that dribble keep others out; only calls do.
+ * waited longest for a call, or for the rest of a head: first of those that will make no more, then of those that never made
+ * one. Connections with a call under way keep theirs. So neither idle connections nor ones that dribble keep others out; only
+ * calls do.
  */
 export class Callers {
   readonly #most: number
@@ -102,4 +103,10 @@ export class Callers {
 const mayGo = (caller: ClientConnection): boolean => caller.waitedMs >= LEAST_WAIT_MS
 
 const byUrgency = (a: ClientConnection, b: ClientConnection): number =>
-  a.hasServed === b.hasServed ? a.waitedMs - b.waitedMs : a.hasServed ? -1 : 1
+  rankOf(a) - rankOf(b) || a.waitedMs - b.waitedMs
+
+/** The higher, the sooner it has to go. */
+function rankOf({ isLingering, hasServed }: ClientConnection): number {
+  if (isLingering) return 2
+  return hasServed ? 0 : 1
+}

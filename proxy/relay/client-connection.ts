@@ -57,9 +57,20 @@ export class ClientConnection implements Timed {
     this.#deadline = new CallerDeadline(context.ticker)
   }
 
-  /** How long it has kept its place without a call, ms; -1: there is one. */
+  /** How long it has kept its place without a call, ms; -1: there is one, or the end of its answer is still being taken. */
   get waitedMs(): number {
-    return this.#state === 'head' ? this.#deadline.waitedMs : -1
+    const hasCall = (this.#state !== 'head' && this.#state !== 'lingering') || this.isBlocked
+    return hasCall ? -1 : this.#deadline.waitedMs
+  }
+
+  /** It will carry no other call. */
+  get isLingering(): boolean {
+    return this.#state === 'lingering'
+  }
+
+  /** What follows the request can be read as another: that ended where it said, and did not ask for another protocol. */
+  get canReadOn(): boolean {
+    return this.reader.complete && this.reader.fault === null && !this.#head.isUpgrade
   }
 
   /** The call's body is being read, so silence is the caller's. */
@@ -96,22 +107,19 @@ export class ClientConnection implements Timed {
   /** Writes an answer of our own and returns its status. */
   writeProblem(code: ProblemCode, retryAfterS: number | undefined, keepsOpen: boolean): number {
     // The head is still the last call's when this one's could not be read.
-    const head = this.reader.headComplete ? this.#head : null
-    const problem = problemFor(code, retryAfterS, head === null ? null : head.requestId)
+    const head = this.reader.headComplete ? this.#head : undefined
+    const problem = problemFor(code, retryAfterS, head?.requestId)
     this.#context.counters.problem(code)
-    const stays = keepsOpen && this.mayStayOpen
-    const connection = !stays ? 'close' : this.#head.http10 ? 'keep-alive' : null
-    this.#outbox.write(problemMessage(problem, connection, head?.method !== 'HEAD'))
+    const ifOpen = this.#head.http10 ? 'keep-alive' : null
+    const connection = keepsOpen && this.mayStayOpen ? ifOpen : 'close'
+    this.write(problemMessage(problem, connection, head?.method !== 'HEAD'))
     return problem.status
   }
 
   /** The answer has been written; the next call's turn, if there may be one. */
   answered(staysOpen: boolean): void {
     if (this.#socket.destroyed) return
-    if (!staysOpen) {
-      this.#linger()
-      return
-    }
+    if (!staysOpen) return void this.#linger()
     this.reader.next()
     this.#state = 'head'
     this.hasServed = true
@@ -130,7 +138,7 @@ export class ClientConnection implements Timed {
 
   /** Ends the connection so that the answer is seen to be incomplete. */
   cut(byReset: boolean): void {
-    if (byReset) this.#reset()
+    if (byReset) this.destroy(true)
     else this.#linger()
   }
 
@@ -154,13 +162,8 @@ export class ClientConnection implements Timed {
   }
 
   /** Ends the connection at once. What was not taken of an answer is seen to be missing. */
-  destroy(): void {
-    if (!this.#outbox.isEmpty || this.#exchange.endsWithConnection) this.#reset()
-    else this.#socket.destroy()
-  }
-
-  #reset(): void {
-    if (this.#context.options.listen.kind === 'tcp') this.#socket.resetAndDestroy()
+  destroy(byReset = this.isBlocked || this.#exchange.endsWithConnection): void {
+    if (byReset && this.#context.options.listen.kind === 'tcp') this.#socket.resetAndDestroy()
     else this.#socket.destroy()
   }
 
@@ -170,12 +173,11 @@ export class ClientConnection implements Timed {
   }
 
   checkTime(now: number): void {
-    const exchange = this.#exchange
-    if (exchange.isActive) {
+    if (this.#exchange.isActive) {
       // As long as the answer moves, somebody reads it.
-      const hasLeft = this.#hasEnded && !exchange.isTunnel && exchange.silentMs(now) >= HALF_CLOSED_MS
-      if (hasLeft && this.#deadline.isPast(now)) this.destroy()
-      else exchange.checkSilence(now, CALLER_SILENCE_MS)
+      const isSilent = !this.#exchange.isTunnel && this.#exchange.silentMs(now) >= HALF_CLOSED_MS
+      if (this.#hasEnded && isSilent && this.#deadline.isPast(now)) this.destroy()
+      else this.#exchange.checkSilence(now, CALLER_SILENCE_MS)
       return
     }
     if (!this.#deadline.isPast(now)) return
@@ -221,7 +223,7 @@ export class ClientConnection implements Timed {
       return to
     }
     if (!reader.headComplete) {
-      if (!wasMidHead) this.#deadline.awaitHead()
+      if (!wasMidHead && reader.midHead) this.#deadline.awaitHead()
       return to
     }
     if (!this.#head.read(reader)) {
@@ -233,17 +235,16 @@ export class ClientConnection implements Timed {
 
   #begin(bytes: Buffer, from: number, to: number): number {
     const context = this.#context
-    const { reader } = this
     const head = this.#head
-    reader.beginBody(head.framing, head.contentLength)
+    this.reader.beginBody(head.framing, head.contentLength)
     if (context.isDraining) return this.#decline('shutting_down', from, to)
     const admitted = context.admission(head)
     if (typeof admitted === 'string') return this.#decline(admitted, from, to)
     const destination = context.destinations.get(admitted.route)
     if (destination === undefined) return this.#decline('route_not_found', from, to)
-    this.#state = reader.complete ? 'answer' : 'body'
+    this.#state = this.reader.complete ? 'answer' : 'body'
     const end = this.#exchange.begin(destination, admitted.target, bytes, from, to)
-    if (this.#state === 'body' && reader.complete) this.#state = 'answer'
+    if (this.#state === 'body' && this.reader.complete) this.#state = 'answer'
     return end
   }
 
@@ -256,7 +257,7 @@ export class ClientConnection implements Timed {
   /** Answers a request that is not to be forwarded; the connection goes on if the request has been read whole. */
   #decline(code: ProblemCode, from: number, to: number): number {
     // Who sends what is no request may mean something else by what follows it.
-    const keepsOpen = this.reader.complete && code !== 'request_invalid'
+    const keepsOpen = this.canReadOn && code !== 'request_invalid'
     const status = this.writeProblem(code, undefined, keepsOpen)
     this.#context.recordCall(this.#head, null, status, 0, code, false)
     this.answered(keepsOpen && this.mayStayOpen)

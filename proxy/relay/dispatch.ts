@@ -71,7 +71,7 @@ export class Dispatch {
 
   /** Whether the call may be sent once more after `lost` broke before an answer: also when it was never sent there. */
   mayGoAgain(lost: UpstreamConnection): boolean {
-    return lost.isUsed && this.#upload.isReplayable && (this.#isIdempotent || lost.isUntouched)
+    return lost.hasRested && this.#upload.isReplayable && (this.#isIdempotent || lost.isUntouched)
   }
 
   /** Sends the call with the token that is to be used now. */

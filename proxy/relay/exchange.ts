@@ -183,8 +183,10 @@ export class Exchange implements Dispatched, Answered {
 
   onUpstreamBytes(bytes: Buffer, length: number): void {
     this.moved()
-    if (this.#phase === 'sent') this.#answering.onBytes(bytes, length)
-    // An answer to a request that was not sent.
+    const upstream = this.#upstream.current
+    if (upstream !== null && !upstream.isUntouched) this.#answering.onBytes(bytes, length)
+    // Nothing was asked yet. On a connection from the pool it may be a late word on an earlier call, or why it is about to close.
+    else if (upstream?.hasRested) this.#lose(this.#upstream.destroy())
     else this.fail('upstream_protocol_error')
   }
 
@@ -265,7 +267,7 @@ export class Exchange implements Dispatched, Answered {
       return
     }
     const client = this.#client
-    const keepsOpen = client.reader.complete && client.reader.fault === null
+    const keepsOpen = client.canReadOn
     this.#upstream.destroy()
     const status = client.writeProblem(code, retryAfterS, keepsOpen)
     this.#end(status, code)

@@ -35,6 +35,8 @@ export const FIELD_STRIDE = 4
 
 const EMPTY: Buffer = Buffer.alloc(0)
 
+const CR = 13
+const LF = 10
 const NAME = 1
 const VALUE = 2
 
@@ -129,18 +131,22 @@ export class MessageReader implements Listener {
    */
   readHead(bytes: Buffer, from: number, to: number): number {
     if (this.#pieces.length > 0) return this.#readHeadPiece(bytes, from, to)
-    const end = this.#run(bytes, from, to)
+    // Empty lines before a head are none of it (RFC 9112, section 2.2): who sends one behind a call has not begun another.
+    let start = from
+    while (start < to && (bytes[start] === LF || bytes[start] === CR)) start++
+    if (start === to) return to
+    const end = this.#run(bytes, start, to)
     if (this.fault !== null) return end
     if (this.headComplete) {
       this.head = bytes
-      this.headStart = from
+      this.headStart = start
       this.headEnd = end
-      if (end - from > this.#headLimitBytes) this.fault = 'too_large'
+      if (end - start > this.#headLimitBytes) this.fault = 'too_large'
       return end
     }
     this.fields = this.fields.slice()
-    this.#rebase(-from)
-    this.#pieces.add(bytes, from, to)
+    this.#rebase(-start)
+    this.#pieces.add(bytes, start, to)
     if (this.#pieces.length > this.#headLimitBytes) this.fault = 'too_large'
     return to
   }

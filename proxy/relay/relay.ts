@@ -1,5 +1,5 @@
 import type { RecordCall } from '../lib/call-line.ts'
-import type { Clock } from '../lib/clock.ts'
+import { afterEvents, type Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createAdmission } from './admission.ts'
 import { callRecorder } from './call-log.ts'
@@ -72,6 +72,9 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
       listener.close()
       line.clear()
       context.isDraining = true
+      // A call that has come and was not read yet is told so, too: all that the system has is read in the next turn.
+      await nextTurn()
+      await nextTurn()
       await until(signal, (done) => {
         if (counters.inFlight === 0) done()
         context.onIdle = done
@@ -79,7 +82,8 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
       await until(signal, (done) => {
         onEmpty = done
         if (callers.size === 0) done()
-        for (const client of callers) client.destroySoon()
+        // One that lingers sees to it that its answer arrives.
+        for (const client of callers) if (!client.isLingering) client.destroySoon()
       })
       for (const client of callers) client.destroy()
       for (const pool of pools.values()) pool.destroy()
@@ -104,6 +108,11 @@ export function createRelay(options: ForwarderOptions, deps: RelayDeps): Forward
     if (routeCounters === undefined) throw new RangeError(`no counters for route ${route.name}`)
     return new Destination(route, pool, routeCounters)
   }
+}
+
+/** Resolves when all events that are known by now have been dealt with. */
+function nextTurn(): Promise<void> {
+  return new Promise(afterEvents)
 }
 
 /** Resolves when `begin` calls back, or `signal` aborts. */

@@ -1,6 +1,6 @@
 import type { ClientConnection } from './client-connection.ts'
 import { headWith } from './piece.ts'
-import { HALF_CLOSED_MS, type Ticker } from './timeouts.ts'
+import { CALLER_SILENCE_MS, HALF_CLOSED_MS, type Ticker } from './timeouts.ts'
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts'
 
 /**
@@ -35,10 +35,12 @@ export class Tunnel implements UpstreamUser {
   }
 
   onUpstreamDrain(): void {
+    this.#stayOpen()
     this.#client.resumeBody()
   }
 
   onClientDrain(): void {
+    this.#stayOpen()
     this.#upstream.resume()
   }
 
@@ -57,7 +59,9 @@ export class Tunnel implements UpstreamUser {
   }
 
   checkTime(now: number): void {
-    if (now - this.#closingSince >= HALF_CLOSED_MS) this.#close()
+    // Who takes a while for what was said before the other side closed is not silent.
+    const isBusy = this.#client.isBlocked || this.#upstream.isBlocked
+    if (now - this.#closingSince >= (isBusy ? CALLER_SILENCE_MS : HALF_CLOSED_MS)) this.#close()
   }
 
   /** Ends the upstream's side; the client's has ended or will be ended by whoever calls. */
@@ -72,11 +76,12 @@ export class Tunnel implements UpstreamUser {
   #ended(): void {
     this.#endedSides++
     this.#closingSince = this.#ticker.now
-    if (this.#endedSides === 2) this.#close()
+    if (this.#endedSides < 2) return
+    this.#upstream.destroySoon()
+    this.#onClosed()
   }
 
   #close(): void {
-    this.#upstream.end()
     this.#upstream.destroy()
     this.#onClosed()
   }

@@ -5,7 +5,9 @@ import { MessageReader } from './message-reader.ts'
 import { Outbox } from './outbox.ts'
 import type { Piece } from './piece.ts'
 import { readInto } from './socket-reads.ts'
+import { LINGER_MS } from './timeouts.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
+import { outliveWriteErrors } from './write-errors.ts'
 
 /** The call (or tunnel) that has the connection. */
 export interface UpstreamUser {
@@ -31,8 +33,8 @@ export class UpstreamConnection {
   /** Null while it waits in the pool. */
   user: UpstreamUser | null = null
   isConnected = false
-  /** It has carried an answer before, so the upstream may be closing it at this moment. */
-  isUsed = false
+  /** It has waited in the pool, so the upstream may be closing it at this moment. */
+  hasRested = false
   /** Monotonic ms: when to give up connecting, or waiting in the pool. */
   deadline = Number.POSITIVE_INFINITY
   /** Monotonic ms: since when it waits in the pool. */
@@ -41,6 +43,8 @@ export class UpstreamConnection {
   freshUntil = 0
   #isPaused = false
   #isClosed = false
+  /** A write has failed: what there is to read may still be an answer. */
+  #isBroken = false
   #cause: Error | null = null
 
   constructor(pool: UpstreamPool, responseHeadLimitBytes: number) {
@@ -61,6 +65,9 @@ export class UpstreamConnection {
     const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
     this.#socket = socket
     this.#outbox = new Outbox(socket)
+    outliveWriteErrors(socket, () => {
+      this.#isBroken = true
+    })
     socket.once(tls === null ? 'connect' : 'secureConnect', () => this.#onConnected())
     if (tls !== null) socket.on('session', (session: Buffer) => tls.remember(session))
     socket.on('drain', () => this.user?.onUpstreamDrain())
@@ -73,7 +80,7 @@ export class UpstreamConnection {
 
   get isWritable(): boolean {
     // One that has ended tells nothing any more, over TLS not even a reset.
-    return this.#socket.writable && !this.#socket.readableEnded && !this.#isClosed
+    return this.#socket.writable && !this.#socket.readableEnded && !this.#isClosed && !this.#isBroken
   }
 
   /**
@@ -82,6 +89,11 @@ export class UpstreamConnection {
    */
   get isFlushed(): boolean {
     return this.#outbox.size <= UNREPORTED_LIMIT_BYTES
+  }
+
+  /** Written and not yet taken by the upstream. */
+  get isBlocked(): boolean {
+    return !this.#outbox.isEmpty
   }
 
   /** Nothing of the call that has the connection was given to the system yet: the upstream cannot have seen it. */
@@ -93,6 +105,7 @@ export class UpstreamConnection {
   rest(now: number): void {
     this.user = null
     this.releasedAt = now
+    this.hasRested = true
     this.#outbox.hasWritten = false
   }
 
@@ -115,6 +128,13 @@ export class UpstreamConnection {
     if (!this.#isPaused) return
     this.#isPaused = false
     this.#socket.resume()
+  }
+
+  /** Ends the connection once the upstream has taken everything, which it has a while for; its user is not told. */
+  destroySoon(): void {
+    this.user = null
+    this.deadline = this.#pool.now + LINGER_MS
+    this.#outbox.destroySoon()
   }
 
   /** Ends the connection; its user is not told. */

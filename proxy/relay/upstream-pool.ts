@@ -44,6 +44,11 @@ export class UpstreamPool implements Timed {
     this.#counters = counters
   }
 
+  /** Monotonic ms of the latest tick. */
+  get now(): number {
+    return this.#ticker.now
+  }
+
   /** Open connections, in use or not. */
   get size(): number {
     return this.#all.size

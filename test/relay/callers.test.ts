@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { answer } from '../support/raw-upstream.ts'
-import { quiet, type Settings, starter, type World, within } from './contract/world.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { eventually, quiet, type Settings, starter, type World, within } from './contract/world.ts'
 
 /** Places for three, in a time that stands still until the test moves it. */
 async function start(t: TestContext, settings: Settings = {}) {
@@ -151,6 +155,59 @@ describe('when all places are taken', () => {
     assert.equal((await newcomer.answer()).status, 200)
     await within(2_000, 'the one that sent nothing to go', silent.closed)
     assert.ok(fresh.every(isOpen))
+  })
+
+  it('callers that will make no other call do not keep a new one out', async (t) => {
+    const { clock, world } = await start(t)
+    for (let count = 0; count < 3; count++) {
+      const client = await world.client()
+      // It has its answer, and keeps its side open.
+      client.socket.allowHalfOpen = true
+      assert.equal((await client.call(world.message('GET', '/', ['Connection: close']))).status, 200)
+    }
+    const newcomer = await world.client()
+    newcomer.write(world.message('GET', '/'))
+    await quiet()
+    await clock.advance(1_500)
+    assert.equal((await newcomer.answer()).status, 200)
+  })
+
+  it('a caller that still reads the end of its answer keeps its place', async (t) => {
+    const path = join(tempDir(), 'relay.sock')
+    const clock = new FakeClock()
+    // Over a socket file the system takes some 200 KB: at one of these sizes the end waits in the relay.
+    let sizeBytes = 0
+    const create: Parameters<typeof starter>[0] = (options, { log }) => {
+      const relay = createRelay({ ...options, listen: { kind: 'unix', path } }, { clock, log })
+      return { ...relay, listen: () => relay.listen().then(() => 'http://localhost:1') }
+    }
+    await starter(create)(t, {
+      options: { maxConnections: 1 },
+      script: ({ socket, target }) => {
+        const length = target === '/large' ? sizeBytes : 2
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+      },
+    })
+    for (sizeBytes = 150_000; sizeBytes < 330_000; sizeBytes += 30_000) {
+      const reader = connect(path).pause()
+      await once(reader, 'connect')
+      reader.write('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await quiet(30)
+      await clock.advance(1_500)
+      const newcomer = connect(path).on('error', () => {})
+      newcomer.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await quiet()
+      await clock.advance(500)
+      let receivedBytes = 0
+      reader.on('data', (bytes: Buffer) => {
+        receivedBytes += bytes.length
+      })
+      reader.resume()
+      await eventually(() => assert.ok(receivedBytes > sizeBytes, `${receivedBytes} of ${sizeBytes} bytes`))
+      reader.destroy()
+      newcomer.destroy()
+      await quiet()
+    }
   })
 
   it('when 511 wait already, a new caller is turned away at once', async (t) => {

@@ -197,3 +197,28 @@ describe('interim answers without end', () => {
     await eventually(() => assert.match(tail, /Content-Length: 2\r\n\r\nok$/), 10_000)
   })
 })
+
+describe('the last bytes of a tunnel', () => {
+  it('reach an upstream that has closed its side and takes its time to read', async (t) => {
+    const { world, clock } = await start(t, { script: ({ socket }) => void socket.write(SWITCHING) })
+    const client = await world.client()
+    client.socket.allowHalfOpen = true
+    client.write(world.message('GET', '/', UPGRADE))
+    assert.equal((await client.head()).status, 101)
+    const { socket } = await world.upstream.request(0)
+    socket.removeAllListeners('data').pause()
+    socket.end()
+    await quiet(20)
+    const sent = Buffer.alloc(16 * 2 ** 20, 'x')
+    client.write(sent)
+    client.socket.end()
+    await quiet(100)
+    await clock.advance(5_000)
+    let receivedBytes = 0
+    socket.on('data', (bytes: Buffer) => {
+      receivedBytes += bytes.length
+    })
+    socket.resume()
+    await eventually(() => assert.equal(receivedBytes, sent.length))
+  })
+})

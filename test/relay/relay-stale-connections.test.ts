@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createRelay } from '../../proxy/relay/relay.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { answer } from '../support/raw-upstream.ts'
 import { heldToken } from '../support/token-source.ts'
 import { eventually, quiet, starter, TOKEN, TOKEN_HEADER } from './contract/world.ts'
@@ -71,5 +72,57 @@ describe('a POST beside the close of the pooled connection it would have taken',
     await eventually(() => assert.equal(counters.inFlight, 0))
     assert.equal((await world.call('POST', '/next', [], 'x')).status, 200)
     assert.deepEqual([counters.upstreamActive, counters.inFlight], [0, 0])
+  })
+})
+
+describe('what a pooled connection says before a call was written to it', () => {
+  const stray = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray'
+  const timeout = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+  for (const [what, words] of [
+    ['an answer to nothing', stray],
+    ['the end of its patience', timeout],
+  ] as const) {
+    it(`is taken for no call's answer: ${what}`, async (t) => {
+      const { world, client, socket } = await warm(t)
+      world.upstream.script = (request) => answer(request, 200, [], `answer to ${request.target}`)
+      const other = await world.client()
+      await eventually(() => assert.equal(world.forwarder.counters.callers, 2))
+      // All of it is read in one turn, in this order.
+      client.write(world.message('GET', '/a'))
+      socket.write(words)
+      other.write(world.message('GET', '/b'))
+      assert.equal((await client.answer()).text, 'answer to /a')
+      assert.equal((await other.answer()).text, 'answer to /b')
+    })
+  }
+})
+
+describe('a connection that waited in the pool before its first call', () => {
+  it('may be stale like any other: the call goes on another one', async (t) => {
+    const clock = new FakeClock()
+    let peeks = 0
+    const world = await starter((options, { log }) => createRelay(options, { clock, log }))(t, {
+      script: (request) => {
+        if (request.connection === 1) request.socket.resetAndDestroy()
+        else answer(request, 200, [], 'ok')
+      },
+      tokens: {
+        // Connecting takes longer than a token is good for unasked, and then there is none.
+        peek: () => {
+          if (++peeks === 1) queueMicrotask(() => void clock.advance(200))
+          return peeks === 2 ? null : heldToken(TOKEN)
+        },
+        current: async () => {
+          await eventually(() => assert.equal(world.forwarder.counters.upstreamIdle, 1))
+          return heldToken(TOKEN)
+        },
+      },
+    })
+    const got = await world.call('GET', '/')
+    assert.deepEqual([got.status, got.text], [200, 'ok'])
+    assert.deepEqual(
+      world.upstream.requests.map(({ connection }) => connection),
+      [1, 2],
+    )
   })
 })

@@ -49,6 +49,18 @@ describe('time', () => {
     await client.closed
   })
 
+  it('empty lines behind a call begin no other: nothing is said to who sends them', async (t) => {
+    const { world, clock } = await start(t)
+    const client = await world.client()
+    assert.equal((await client.call(world.message('GET', '/'))).status, 200)
+    client.write('\r')
+    await quiet()
+    client.write('\n\r\n')
+    await quiet()
+    await clock.advance(40_000)
+    assert.equal((await client.call(world.message('GET', '/'))).status, 200)
+  })
+
   it('an upstream that says nothing is answered 504 after the time allowed, and its connection is gone', async (t) => {
     const { world, clock } = await start(t, { script: () => {}, options: { upstreamTimeoutMs: 10_000 } })
     const client = await world.client()

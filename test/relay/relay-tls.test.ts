@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
+import { createServer as createTlsServer } from 'node:tls'
 import { createRelay } from '../../proxy/relay/relay.ts'
 import { testCertificate } from '../support/certificates.ts'
 import { heldToken } from '../support/token-source.ts'
@@ -98,5 +99,24 @@ describe('an upstream behind TLS', () => {
     const world = await start(t, { route: { upstream: await upstream(t) } })
     assertProblem(await world.call('GET', '/'), 'upstream_unreachable')
     assert.equal(world.tokens.token.inFlight, 0)
+  })
+
+  it('that ends a rejection with its connection is passed on to the end when there is no other token', async (t) => {
+    const server = createTlsServer({ key, cert }, (socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\nbad token'))
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    t.after(() => server.close())
+    const world = await start(t, {
+      route: { upstream: new URL(`https://localhost:${(server.address() as AddressInfo).port}`) },
+      options: { upstreamTls: { ca: cert, cert: undefined, key: undefined } },
+      tokens: { replace: () => quiet(30).then(() => null) },
+    })
+    for (let call = 0; call < 5; call++) {
+      const got = await world.call('GET', '/')
+      assert.deepEqual([got.status, got.text], [401, 'bad token'])
+    }
   })
 })

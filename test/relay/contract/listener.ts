@@ -116,6 +116,35 @@ export function listenerCases({ check, start, startOn }: Suite): void {
     assert.equal(world.upstream.requests.length, 1)
   })
 
+  check('drain-unread', 'a call that had come when draining began is answered 503', async (t) => {
+    const world = await start(t)
+    const clients = [await world.client(), await world.client(), await world.client()]
+    await clients[0]?.call(world.message('GET', '/'))
+    for (const client of clients) client.write(world.message('GET', '/late'))
+    const drained = world.forwarder.drain(new AbortController().signal)
+    for (const client of clients) assertProblem(await client.answer(), 'shutting_down')
+    await within(2_000, 'the end of draining', drained)
+  })
+
+  check('drain-early', 'an answer that came before its request was read survives the draining', async (t) => {
+    const world = await start(t, {
+      script: ({ socket }) => {
+        socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig')
+        void world.forwarder.drain(AbortSignal.timeout(5_000))
+      },
+    })
+    const client = await world.client()
+    client.socket.on('error', () => {})
+    client.write(world.message('POST', '/', ['Content-Length: 41943040']))
+    client.write(Buffer.alloc(4 * 2 ** 20))
+    await world.upstream.request(0)
+    await quiet(50)
+    client.write(Buffer.alloc(4 * 2 ** 20))
+    await quiet(50)
+    assert.equal((await client.answer()).status, 413)
+    client.destroy()
+  })
+
   check('drain-cut', 'what is open when the time for draining is up is cut', async (t) => {
     const world = await start(t, { script: () => {} })
     const client = await world.client()

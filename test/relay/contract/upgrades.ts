@@ -52,6 +52,26 @@ export function upgradeCases({ check, start }: Suite): void {
     await eventually(() => assert.equal(world.tokens.token.inFlight, 0))
   })
 
+  for (const [id, what, target, script] of [
+    ['U03-cut', 'the upstream hangs up', '/ws', ({ socket }: RawRequest) => void socket.destroy()],
+    [
+      'U03-nonsense',
+      'the answer is none',
+      '/ws',
+      ({ socket }: RawRequest) => void socket.end('HELLO\r\n\r\n'),
+    ],
+    ['U03-refused', 'the path is not to be called', '/integration/v1/authz/token', () => {}],
+  ] as const) {
+    check(id, `when an upgrade fails, what was meant for the tunnel is no call: ${what}`, async (t) => {
+      const world = await start(t, { script })
+      const client = await world.client()
+      client.write(world.message('GET', target, ASK) + world.message('GET', '/hidden'))
+      assert.ok((await client.answer()).status >= 400)
+      await within(3_000, 'the close', client.closed)
+      assert.ok(world.upstream.requests.every((request) => request.target === '/ws'))
+    })
+  }
+
   check('U03', 'a refused upgrade is answered whole, and nothing more reaches the upstream', async (t) => {
     const world = await start(t, { script: (request) => answer(request, 403, [], 'not you') })
     const client = await world.client()
