@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parse } from 'yaml'
@@ -69,6 +69,99 @@ describe('what is released', () => {
 
   it('is in the changelog', () => {
     assert.match(readFileSync('CHANGELOG.md', 'utf8'), new RegExp(`^## (Unreleased|${version})`, 'm'))
+  })
+})
+
+describe('the released image', () => {
+  it('is pushed under the name and tag that the chart and the manifests pull', () => {
+    const { env, jobs } = parse(readFileSync('.github/workflows/release.yml', 'utf8'))
+    const { steps } = jobs.image as Job
+    const build = steps.findIndex(({ id }) => id === 'build')
+    const file = join(tempDir(), 'github-env')
+    const ran = spawnSync(
+      'bash',
+      [
+        '-e',
+        '-c',
+        steps
+          .slice(0, build)
+          .flatMap(({ run = [] }) => run)
+          .join('\n'),
+      ],
+      {
+        env: { PATH: process.env['PATH'], GITHUB_ENV: file, GITHUB_REF_NAME: `v${version}` },
+      },
+    )
+    assert.equal(ran.status, 0, String(ran.stderr))
+    const values: Record<string, string> = {
+      'github.repository_owner': 'token-sidecar',
+      'github.ref_name': `v${version}`,
+    }
+    for (const [name, value] of Object.entries(env)) values[`env.${name}`] = String(value)
+    for (const [, name, value = ''] of readFileSync(file, 'utf8').matchAll(/^(\w+)=(.*)$/gm)) {
+      values[`env.${name}`] = value
+    }
+    let pushed = String(steps[build]?.with?.['tags'])
+    while (pushed.includes('${{')) {
+      pushed = pushed.replaceAll(/\$\{\{ (\S+) \}\}/g, (_, name: string) => values[name] ?? assert.fail(name))
+    }
+    const { repository } = parse(readFileSync('helm/token-sidecar/values.yaml', 'utf8')).image
+    const { appVersion } = parse(readFileSync('helm/token-sidecar/Chart.yaml', 'utf8'))
+    assert.equal(pushed, `${repository}:${appVersion}`)
+    for (const path of ['helm/kustomize/sidecar.yaml', 'helm/plain/shop.yaml']) {
+      assert.ok(readFileSync(path, 'utf8').includes(` image: ${pushed}\n`), path)
+    }
+  })
+})
+
+describe('the notes of a release', () => {
+  const notes = (wanted: string, changelog: string) => {
+    const file = join(tempDir(), 'CHANGELOG.md')
+    writeFileSync(file, changelog)
+    return spawnSync('scripts/release-notes.sh', [wanted, file], { encoding: 'utf8' })
+  }
+  const CHANGELOG = `# Changelog
+
+## Unreleased
+
+- Not yet.
+
+## 1.10.0 - 2027-01-02
+
+- Ten.
+
+### Fixed
+
+- More of ten.
+
+## 1.1.0
+
+- One.
+
+## 1.0.0
+`
+
+  it('are the section of that version alone', () => {
+    assert.equal(notes('1.10.0', CHANGELOG).stdout, '- Ten.\n\n### Fixed\n\n- More of ten.\n')
+    assert.equal(notes('1.1.0', CHANGELOG).stdout, '- One.\n')
+  })
+
+  it('cannot be had of a version that has no section, or an empty one', () => {
+    for (const wanted of ['1.2.0', '1.1', '1.1.', '1.0.0', '']) {
+      const { status, stdout, stderr } = notes(wanted, CHANGELOG)
+      assert.deepEqual([status, stdout], [1, ''], wanted)
+      assert.match(stderr, /CHANGELOG\.md has no section "## /)
+    }
+  })
+
+  it('are asked for before anything is pushed, and given to the release', () => {
+    const { jobs } = parse(readFileSync('.github/workflows/release.yml', 'utf8'))
+    const commands = (job: Job) => job.steps.map(({ run = '' }) => run).join('\n')
+    const asks = /^scripts\/release-notes\.sh "\$\{GITHUB_REF_NAME#v\}" > (.+)$/m
+    assert.match(commands(jobs.test), asks)
+    assert.equal(asks.exec(commands(jobs.package))?.[1], '"$RUNNER_TEMP/notes.md"')
+    assert.match(commands(jobs.package), /^gh release create .* --notes-file "\$RUNNER_TEMP\/notes\.md"/m)
+    assert.deepEqual([jobs.image.needs, jobs.package.needs], ['test', 'test'])
   })
 })
 
@@ -149,6 +242,7 @@ interface Job {
   readonly permissions: Readonly<Record<string, string>>
   readonly needs?: string | readonly string[]
   readonly steps: readonly {
+    readonly id?: string
     readonly uses?: string
     readonly run?: string
     readonly with?: Readonly<Record<string, unknown>>
