@@ -20,9 +20,12 @@ RUN npm run build && node -e "fs.rmSync('dist/types', { recursive: true })" && e
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+# Where the registry and the tools that update images look for source and notes.
+ARG SOURCE=https://github.com/token-sidecar/token-sidecar
 LABEL org.opencontainers.image.title="token-sidecar" \
       org.opencontainers.image.description="Keeps one valid Clear access token for a whole fleet and injects it into an app's plain HTTP calls" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /src/dist /app

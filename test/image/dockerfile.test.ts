@@ -45,6 +45,11 @@ describe('the Dockerfile', () => {
     assert.equal(argumentOf('ARG'), `VERSION=${version}`)
   })
 
+  it('links the image to its source, which a fork can replace', () => {
+    assert.ok(runtime.some((line) => line.startsWith('ARG SOURCE=https://')))
+    assert.match(argumentOf('LABEL'), /\borg\.opencontainers\.image\.source="\$\{SOURCE\}"/)
+  })
+
   it('is sent all that it copies, and nothing else', () => {
     const sent = readFileSync('.dockerignore', 'utf8').match(/(?<=^!).+$/gm)
     const copied = instructions

@@ -32,8 +32,12 @@ describe('the image, built and run without a container engine', { skip: buildSki
   })
 
   it('is described by its labels', () => {
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+    const { version, repository } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      version: string
+      repository: { url: string }
+    }
     assert.equal(config.Labels['org.opencontainers.image.version'], version)
+    assert.equal(`git+${config.Labels['org.opencontainers.image.source']}.git`, repository.url)
     assert.equal(config.Labels['org.opencontainers.image.title'], 'token-sidecar')
     assert.deepEqual(Object.keys(config.ExposedPorts), ['8080/tcp', '9464/tcp'])
   })

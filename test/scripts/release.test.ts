@@ -67,6 +67,16 @@ describe('what is released', () => {
     }
   })
 
+  it('says where its source is, without which npm refuses provenance', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8'))
+    const { repository } = parse(readFileSync('helm/token-sidecar/values.yaml', 'utf8')).image
+    const source = String(repository).replace(/^ghcr\.io\//, 'https://github.com/')
+    assert.deepEqual(manifest.repository, { type: 'git', url: `git+${source}.git` })
+    assert.equal(manifest.homepage, `${source}#readme`)
+    assert.deepEqual(manifest.bugs, { url: `${source}/issues` })
+    assert.match(readFileSync('Dockerfile', 'utf8'), new RegExp(`^ARG SOURCE=${source}$`, 'm'))
+  })
+
   it('is in the changelog', () => {
     assert.match(readFileSync('CHANGELOG.md', 'utf8'), new RegExp(`^## (Unreleased|${version})`, 'm'))
   })
