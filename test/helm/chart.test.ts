@@ -182,6 +182,28 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
       }
     })
 
+    it('leaves alone the pods of a parent chart that has a gateway of its own', () => {
+      const objects = render(helm, chart, everything)
+      const spreads = podOf(objects).spec.topologySpreadConstraints
+      const selectors = [
+        find(objects, 'Service')['spec'].selector,
+        find(objects, 'Deployment')['spec'].selector.matchLabels,
+        find(objects, 'PodDisruptionBudget')['spec'].selector.matchLabels,
+        find(objects, 'NetworkPolicy')['spec'].podSelector.matchLabels,
+        ...spreads.map(
+          (spread: { labelSelector: { matchLabels: object } }) => spread.labelSelector.matchLabels,
+        ),
+      ]
+      assert.equal(selectors.length, 5)
+      for (const selector of selectors) {
+        assert.deepEqual(selector, {
+          'app.kubernetes.io/name': 'token-sidecar',
+          'app.kubernetes.io/instance': 'shop',
+          'app.kubernetes.io/component': 'gateway',
+        })
+      }
+    })
+
     const wrong: readonly (readonly [value: string, says: RegExp])[] = [
       ['setings.UPSTREAM_URL=https://x', /setings/],
       ['store.kind=etcd', /kind/],

@@ -20,6 +20,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* By the name, too: a parent chart's pods are of the same release, and may be a gateway themselves. */}}
+{{- define "token-sidecar.gatewaySelector" -}}
+app.kubernetes.io/name: {{ include "token-sidecar.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end -}}
+
 {{/* The label by which monitoring finds pods with the sidecar; put it on the pod. */}}
 {{- define "token-sidecar.podLabels" -}}
 token-sidecar/scrape: "true"
