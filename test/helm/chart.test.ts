@@ -162,7 +162,6 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
         gateway['ALLOWED_HOSTS']?.split(',').includes(`${find(objects, 'Service').metadata.name}.shops.svc`),
       )
       assert.equal(spec.containers[0].readinessProbe.httpGet.path, '/readyz')
-      assert.equal(spec.terminationGracePeriodSeconds, 35)
       assert.equal(find(objects, 'Deployment')['spec'].replicas, undefined, 'the autoscaler decides')
       assert.equal(find(render(helm, chart, everything.slice(0, 2)), 'Deployment')['spec'].replicas, 2)
     })
@@ -204,7 +203,31 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
       }
     })
 
+    it('gives the gateway time for leaving the Service, for SHUTDOWN_TIMEOUT, and some to end', () => {
+      const seconds = (...values: string[]) =>
+        podOf(render(helm, chart, [...everything, ...values])).spec.terminationGracePeriodSeconds
+      assert.equal(settings.SHUTDOWN_TIMEOUT.fallback, '25s', 'which the template takes for granted')
+      assert.equal(seconds(), 5 + 25 + 5)
+      assert.equal(seconds('gateway.preStopSleepSeconds=20'), 20 + 25 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=90s'), 5 + 90 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=2m'), 5 + 120 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=1h'), 5 + 3600 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=1500ms'), 5 + 2 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=0s'), 5 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT='), 5 + 25 + 5)
+      assert.equal(seconds('settings.SHUTDOWN_TIMEOUT=90s', 'gateway.terminationGracePeriodSeconds=200'), 200)
+    })
+
+    it('runs the gateway with the priority that is asked for, and else with the cluster’s own', () => {
+      assert.equal('priorityClassName' in podOf(render(helm, chart, everything)).spec, false)
+      const objects = render(helm, chart, [...everything, 'gateway.priorityClassName=important'])
+      assert.equal(podOf(objects).spec.priorityClassName, 'important')
+      assert.deepEqual(typeErrors(objects), [])
+    })
+
     const wrong: readonly (readonly [value: string, says: RegExp])[] = [
+      ['gateway.terminationGracePeriodSeconds=-1', /terminationGracePeriodSeconds/],
+      ['gateway.priorityClassName=1', /priorityClassName/],
       ['setings.UPSTREAM_URL=https://x', /setings/],
       ['store.kind=etcd', /kind/],
       ['store.kind=redis', /store\.redis\.existingSecret/],
@@ -224,6 +247,13 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
         assert.match(refusal(helm, chart, [value]) ?? 'taken', says)
       })
     }
+
+    it('refuses a SHUTDOWN_TIMEOUT that it cannot add up, as the sidecar would', () => {
+      for (const value of ['90', '1.5m', 'soon']) {
+        const said = refusal(helm, chart, [...everything, `settings.SHUTDOWN_TIMEOUT=${value}`])
+        assert.match(said ?? 'taken', /settings\.SHUTDOWN_TIMEOUT: must be a whole number with a unit/, value)
+      }
+    })
 
     it('warns of replicas that do not share a token, and of a secret among the values', () => {
       assert.doesNotMatch(notes(helm, chart, []), /WARNING/)

@@ -102,6 +102,25 @@ lifecycle:
     {{- end }}
 {{- end -}}
 
+{{/*
+The kubelet kills what has not ended by then: preStop, SHUTDOWN_TIMEOUT (whose own default is 25s) and 5 s to end after it.
+*/}}
+{{- define "token-sidecar.gatewayGraceSeconds" -}}
+{{- with .Values.gateway -}}
+{{- if kindIs "invalid" .terminationGracePeriodSeconds -}}
+{{- $timeout := toString (default "25s" $.Values.settings.SHUTDOWN_TIMEOUT) -}}
+{{- if not (regexMatch "^(0|[1-9][0-9]*)(ms|s|m|h)$" $timeout) -}}
+{{- fail (printf "settings.SHUTDOWN_TIMEOUT: must be a whole number with a unit, such as 25s, not %s" $timeout) -}}
+{{- end -}}
+{{- $unit := index (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) (regexFind "[a-z]+$" $timeout) -}}
+{{- $ms := mul (regexFind "^[0-9]+" $timeout) $unit -}}
+{{- add .preStopSleepSeconds (div (add $ms 999) 1000) 5 -}}
+{{- else -}}
+{{- int64 .terminationGracePeriodSeconds -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* For an app's pod, under initContainers (or under containers with native=false). */}}
 {{- define "token-sidecar.container" -}}
 {{- $listen := printf "- name: LISTEN\n  value: \"127.0.0.1:%v\"" .Values.ports.proxy -}}
