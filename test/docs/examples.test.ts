@@ -102,7 +102,6 @@ describe('examples in the documents', () => {
     })
     // Between containers of one machine that is what is meant.
     for (const { message } of warnings) assert.match(message, /^is plain http to another host/)
-    assert.equal(services.sidecar.network_mode, 'service:app')
     assert.ok(services[config.routes[0]?.upstream.hostname ?? ''])
     const [command, ...flags] = services.sandbox.command
     assert.equal(command, 'sandbox')

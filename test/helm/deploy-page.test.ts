@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
-import { parse, parseAllDocuments } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import { tempDir } from '../support/temp-dir.ts'
 import { helmSkip, helms, type KubernetesObject } from './helm.ts'
 
@@ -104,30 +104,6 @@ describe('docs/deploy.md', () => {
     }
   })
 })
-
-describe('the compose file', () => {
-  const compose = parse(readFileSync('helm/compose/compose.yaml', 'utf8'), { merge: true })
-
-  it('gives each app a sidecar in its own network, and all of them one store', () => {
-    const services = Object.entries(compose.services as Record<string, ComposeService>)
-    const sidecars = services.filter(([name]) => name.startsWith('sidecar-'))
-    assert.ok(sidecars.length > 1)
-    for (const [, sidecar] of sidecars) {
-      const app = String(sidecar.network_mode).replace('service:', '')
-      assert.ok(app in compose.services)
-      assert.equal(sidecar.environment['TOKEN_STORE'], 'redis://redis:6379')
-      assert.equal(sidecar.read_only, true)
-      assert.ok(existsSync(resolve('helm/compose', sidecar.build, 'Dockerfile')))
-    }
-  })
-})
-
-interface ComposeService {
-  readonly network_mode: string
-  readonly environment: Readonly<Record<string, string>>
-  readonly read_only: boolean
-  readonly build: string
-}
 
 function resolvedProgram(name: string): string {
   return name.includes('/') ? resolve(name) : spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim()
