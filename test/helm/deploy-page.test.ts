@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { parseAllDocuments } from 'yaml'
 import { tempDir } from '../support/temp-dir.ts'
-import { helmSkip, helms, type KubernetesObject } from './helm.ts'
+import { find, helmSkip, helms, type KubernetesObject } from './helm.ts'
 
 const page = readFileSync('docs/deploy.md', 'utf8')
 const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text]) => text as string)
@@ -23,7 +23,11 @@ const STAND_INS: Readonly<Record<string, string>> = {
   helm: `
     case $1 in
       dependency) exec "$REAL_HELM" "$@" ;;
-      upgrade) shift; [ "$1" = --install ]; shift; exec "$REAL_HELM" template "$@" >> "$APPLIED" ;;
+      upgrade)
+        shift; [ "$1" = --install ]; shift
+        file="$RENDERED/$(ls "$RENDERED" | wc -l).$1"
+        "$REAL_HELM" template "$@" > "$file"
+        cat "$file" >> "$APPLIED" ;;
       test|uninstall) exec "$REAL_HELM" "$1" --help > /dev/null ;;
       *) echo "unexpected: helm $*" >&2; exit 64 ;;
     esac`,
@@ -41,7 +45,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
     case "$*" in
       build*) [ -f Dockerfile ] ;;
       push*) ;;
-      compose\\ --file*) [ -f "$3" ] ;;
+      compose\\ --file*) [ -f "$3" ]; [ -f "$(dirname "$3")/client-secret" ] ;;
       *) echo "unexpected: docker $*" >&2; exit 64 ;;
     esac`,
 }
@@ -53,7 +57,9 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
       const programs = join(folder, 'programs')
       const clone = join(folder, 'clone')
       const applied = join(folder, 'applied.yaml')
+      const rendered = join(folder, 'rendered')
       mkdirSync(programs)
+      mkdirSync(rendered)
       for (const [name, script] of Object.entries(STAND_INS)) {
         writeFileSync(join(programs, name), `#!/bin/sh\nset -e\n${script}\n`, { mode: 0o755 })
       }
@@ -70,6 +76,7 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
             PATH: `${programs}:${process.env['PATH']}`,
             HOME: folder,
             APPLIED: applied,
+            RENDERED: rendered,
             REAL_HELM: resolvedProgram(helm),
             REAL_KUBECTL: resolvedProgram(kubectl),
           },
@@ -77,9 +84,7 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
         assert.equal(status, 0, `${block}\n${stderr}`)
       }
 
-      const objects = parseAllDocuments(readFileSync(applied, 'utf8'))
-        .map((document) => document.toJS() as KubernetesObject | null)
-        .filter((object) => object !== null)
+      const objects = objectsIn(readFileSync(applied, 'utf8'))
       const secrets = new Set(
         objects.filter(({ kind }) => kind === 'Secret').map(({ metadata }) => metadata.name),
       )
@@ -92,6 +97,31 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
         assert.match(sidecar.image, /^(registry\.example|ghcr\.io\/token-sidecar)\/token-sidecar:0/)
         for (const name of secretsNamedBy(spec)) assert.ok(secrets.has(name), `nobody makes Secret ${name}`)
       }
+
+      const steps = releasesIn(rendered)
+      const shop = steps.filter(({ release }) => release === 'shop')
+      assert.ok(shop.length > 2)
+      // Helm forgets the values of earlier commands: each one has to give all of them.
+      for (const { sidecar } of steps)
+        assert.match(sidecar.image, /^registry\.example\/token-sidecar:\d+\.\d+\.\d+$/)
+      const redis = { secretKeyRef: { name: 'token-sidecar-redis', key: 'url' } }
+      const moved = shop.findIndex(({ store }) => store.valueFrom !== undefined)
+      assert.ok(moved > 0)
+      for (const { store } of shop.slice(0, moved)) {
+        assert.equal(store.value, 'kubernetes:shops/shop-token-sidecar')
+      }
+      for (const { store } of shop.slice(moved)) assert.deepEqual(store.valueFrom, redis)
+      // One client secret, one store: releases that do not share it revoke each other's tokens.
+      const last = new Map(steps.map(({ release, store }) => [release, store]))
+      assert.deepEqual([...last.keys()], ['shop', 'billing', 'clear'])
+      for (const [release, store] of last) assert.deepEqual(store.valueFrom, redis, release)
+      const [billing] = steps.filter(({ release }) => release === 'billing')
+      assert.equal(billing?.store.value, 'kubernetes:shops/shop-token-sidecar')
+      // The monitor of one release finds the sidecars of all.
+      for (const kind of ['PodMonitor', 'PrometheusRule']) {
+        const having = [...new Map(steps.map((step) => [step.release, step.kinds]))]
+        assert.equal(having.filter(([, kinds]) => kinds.includes(kind)).length, 1, kind)
+      }
     })
   })
 }
@@ -99,11 +129,71 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
 describe('docs/deploy.md', () => {
   it('shows the lines that the example chart has', () => {
     const example = readFileSync('helm/example-app/templates/deployment.yaml', 'utf8')
-    for (const [, template] of page.matchAll(/include "(token-sidecar\.\w+)"/g)) {
-      assert.ok(example.includes(`include "${template}"`), template)
+    const snippet = /^```yaml\n( {4}metadata:\n[\s\S]*?)^```$/m.exec(page)?.[1]?.trimEnd().split('\n') ?? []
+    assert.ok(snippet.length > 8)
+    for (const line of snippet) {
+      const own = line.replaceAll('(index .Subcharts "token-sidecar")', '$sidecar').trim()
+      assert.ok(
+        example.split('\n').some((other) => other.trim() === own),
+        own,
+      )
+    }
+    const parts = (text: string) => new Set(text.match(/(?<=include ")token-sidecar\.\w+/g))
+    assert.deepEqual(parts(snippet.join('\n')), parts(example))
+    assert.match(example, /^ +automountServiceAccountToken: false$/m)
+    assert.ok(snippet.includes('      automountServiceAccountToken: false'))
+  })
+
+  it('says of both ways without Helm that they are instead of it, for each keeps a token of its own', () => {
+    const sections = page.split(/^## /m)
+    const without = sections.find((section) => section.startsWith('Without Helm\n')) ?? ''
+    assert.equal(without.match(/Instead of the Helm release above, not beside it:/g)?.length, 2)
+  })
+
+  it('names ports of the chart where it says what to do when the app needs them', () => {
+    const values = readFileSync('helm/token-sidecar/values.yaml', 'utf8')
+    for (const [name, port] of [
+      ['proxy', 8080],
+      ['ops', 9464],
+    ] as const) {
+      assert.match(values, new RegExp(`^ports:\n(?: .*\n)* {2}${name}: ${port}\n`, 'm'))
+      assert.ok(page.includes(`\`ports.${name}\``), name)
     }
   })
 })
+
+interface Variable {
+  readonly name: string
+  readonly value?: string
+  readonly valueFrom?: object
+}
+
+/** One `helm upgrade` of the page: what it would have made. */
+interface Step {
+  readonly release: string
+  readonly kinds: readonly string[]
+  readonly sidecar: { readonly image: string; readonly env: readonly Variable[] }
+  /** Its TOKEN_STORE. */
+  readonly store: Variable
+}
+
+function releasesIn(folder: string): Step[] {
+  const files = readdirSync(folder).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
+  return files.map((file) => {
+    const objects = objectsIn(readFileSync(join(folder, file), 'utf8'))
+    const { spec } = find(objects, 'Deployment')['spec'].template
+    const [sidecar] = (spec.initContainers ?? spec.containers) as Step['sidecar'][]
+    const store = sidecar?.env.find(({ name }) => name === 'TOKEN_STORE')
+    assert.ok(sidecar && store, file)
+    return { release: file.split('.')[1] as string, kinds: objects.map(({ kind }) => kind), sidecar, store }
+  })
+}
+
+function objectsIn(text: string): KubernetesObject[] {
+  return parseAllDocuments(text)
+    .map((document) => document.toJS() as KubernetesObject | null)
+    .filter((object) => object !== null)
+}
 
 function resolvedProgram(name: string): string {
   return name.includes('/') ? resolve(name) : spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim()
