@@ -123,6 +123,36 @@ for (const helm of helms.length > 0 ? helms : ['helm']) {
         assert.equal(having.filter(([, kinds]) => kinds.includes(kind)).length, 1, kind)
       }
     })
+
+    it('keeps the account of an app that kustomize adds the sidecar to, with the lines for that', () => {
+      const lines = /^```yaml\n(patches:\n[\s\S]*?)^```$/m.exec(page)?.[1]
+      assert.ok(lines)
+      const folder = tempDir()
+      cpSync('helm', join(folder, 'helm'), { recursive: true })
+      mkdirSync(join(folder, 'overlay'))
+      const app = DEPLOYMENT.replace('containers:', 'serviceAccountName: shop\n      containers:')
+      writeFileSync(join(folder, 'overlay/deployment.yaml'), app)
+      const build = (more: string) => {
+        const text = `resources: [deployment.yaml]\ncomponents: [../helm/kustomize]\nnamespace: shops\n${more}`
+        writeFileSync(join(folder, 'overlay/kustomization.yaml'), text)
+        const { stdout } = spawnSync(kubectl, ['kustomize', join(folder, 'overlay')], {
+          encoding: 'utf8',
+        })
+        const objects = objectsIn(stdout)
+        return { objects, pod: find(objects, 'Deployment')['spec'].template.spec }
+      }
+      const without = build('').pod
+      assert.equal(without.serviceAccountName, 'token-sidecar')
+      assert.equal(without.automountServiceAccountToken, false)
+      const { objects, pod } = build(lines)
+      assert.equal(pod.serviceAccountName, 'shop')
+      assert.equal(pod.automountServiceAccountToken, undefined)
+      assert.equal(pod.initContainers[0].name, 'token-sidecar')
+      assert.ok(
+        find(objects, 'RoleBinding')['subjects'].some(({ name }: { name: string }) => name === 'shop'),
+        'the sidecar writes the token as that account',
+      )
+    })
   })
 }
 
