@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { freePort } from '../support/redis-server.ts'
@@ -50,13 +50,13 @@ describe('commands in the documents', { concurrency: 2 }, () => {
   })
 })
 
-/** Runs blocks as one shell does, with the built program in the place of the published one, and ends what they leave running. */
+/** Runs blocks as one shell does, in a folder that has the built program as a clone has, and ends what they leave running. */
 async function follow(blocks: readonly string[]): Promise<{ status: number | null; output: string }> {
   const folder = tempDir()
   const programs = join(folder, 'programs')
   mkdirSync(programs)
-  const npx = `#!/bin/sh\n[ "$1" = token-sidecar ] || exit 64\nshift\nexec "${process.execPath}" "${resolve('dist/main.js')}" "$@"\n`
-  writeFileSync(join(programs, 'npx'), npx, { mode: 0o755 })
+  symlinkSync(process.execPath, join(programs, 'node'))
+  symlinkSync(resolve('dist'), join(folder, 'dist'))
 
   const ports = new Map<string, string>()
   for (const port of PORTS) ports.set(port, String(await freePort()))
