@@ -4,7 +4,7 @@ import { settingsMarkdown } from '../config/describe.ts'
 import { settingsType } from '../config/describe-type.ts'
 import { chartReadme } from './chart-readme.ts'
 import { withIncluded } from './included.ts'
-import { operationsMarkdown } from './operations-codes.ts'
+import { operationsMarkdown } from './operations.ts'
 
 /** Pages that people write, and into which examples and figures are put. */
 const pages = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((path) =>

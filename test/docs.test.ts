@@ -22,6 +22,14 @@ describe('the documents', () => {
     for (const code of Object.keys(problems)) assert.match(operations, new RegExp(`^### ${code}$`, 'm'))
   })
 
+  it('name every request that the ops address answers', () => {
+    const paths = [
+      ...readFileSync('proxy/ops/app.ts', 'utf8').matchAll(/^ +(?:get|post)\(\s*app,\s*'(\/\w*)'/gm),
+    ]
+    assert.ok(paths.length > 7)
+    for (const [, path] of paths) assert.match(operations, new RegExp(`^\\| \`(GET|POST) ${path}\` \\|`, 'm'))
+  })
+
   it('name every log event above debug', () => {
     const told = productSources('proxy').flatMap((text) => [
       ...text.matchAll(/log\.(?:info|warn|error)\(\s*'(\w+)'/g),

@@ -4,25 +4,43 @@ import { mintAdvice } from '../proxy/lib/advice/of-mints.ts'
 import { problemAdvice } from '../proxy/lib/advice/of-problems.ts'
 import { advised, helpFor } from '../proxy/lib/advice.ts'
 import { problems } from '../proxy/lib/errors.ts'
+import { metricsTable } from './operations-metrics.ts'
 
 const PAGE = helpFor('').replace(/#.*$/, '')
 
-/** The page with its sections about codes written anew, each between a pair of marks; the rest is written by hand. */
+/** The page with its contents, codes and metrics written anew, each between a pair of marks; the rest is written by hand. */
 export function operationsMarkdown(): string {
-  const parts: Record<string, string> = {
-    problems: sections(Object.keys(problemAdvice)),
-    mints: sections(Object.keys(mintAdvice)),
-    events: sections(Object.keys(eventAdvice)),
+  const page = readFileSync(PAGE, 'utf8')
+  const parts: Record<string, [source: string, body: string]> = {
+    contents: ['made', contents(page)],
+    problems: ['made of proxy/lib/advice', sections(Object.keys(problemAdvice))],
+    mints: ['made of proxy/lib/advice', sections(Object.keys(mintAdvice))],
+    events: ['made of proxy/lib/advice', sections(Object.keys(eventAdvice))],
+    metrics: ['made of proxy/ops/metric-families.ts', metricsTable()],
   }
-  let text = readFileSync(PAGE, 'utf8')
-  for (const [name, body] of Object.entries(parts)) {
-    const begin = `<!-- ${name}: made of proxy/lib/advice by "npm run docs" -->`
+  let text = page
+  for (const [name, [source, body]] of Object.entries(parts)) {
+    const begin = `<!-- ${name}: ${source} by "npm run docs" -->`
     const end = `<!-- end of ${name} -->`
     const [before, rest] = split(text, begin)
     const [, after] = split(rest, end)
     text = `${before}${begin}\n\n${body}\n\n${end}${after}`
   }
   return text
+}
+
+/** Links to the sections, in one paragraph. */
+function contents(page: string): string {
+  const titles = [...page.matchAll(/^## (.+)$/gm)].map(([, title = '']) => title)
+  return titles.map((title) => `[${title}](#${anchor(title)})`).join(' · ')
+}
+
+/** A heading's name in links, as forges make it. */
+function anchor(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-')
 }
 
 function split(text: string, mark: string): [string, string] {
