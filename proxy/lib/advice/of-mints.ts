@@ -2,7 +2,7 @@ import type { MintErrorCode } from '../errors.ts'
 import type { AdviceEntry } from './entry.ts'
 import { MINTS_TOO_OFTEN, SECRET_REJECTED_CAUSES, SECRET_REJECTED_NEXT } from './shared-causes.ts'
 
-const LIVES = 'Nothing was minted: the token in use lives on.'
+const LIVES = 'Nothing was minted: the token in use stays valid.'
 const UNKNOWN = 'Whether a token was minted is unknown, so the one in use may be dead.'
 const WAIT =
   'The sidecar tries again by itself after MINT_QUARANTINE, at growing pauses; meanwhile a rejected call waits.'
@@ -10,11 +10,11 @@ const WAIT =
 /** For a request to the token API that brought no token: the `code` of `mint_failed` and of `last_error`. */
 export const mintAdvice = {
   mint_unreachable: {
-    meaning: `No connection to the token API came about. ${LIVES}`,
+    meaning: `The token API could not be reached. ${LIVES}`,
     causes: [
       'the host in TOKEN_URL does not resolve, or is wrong',
-      'a firewall, a network policy or a missing route keeps this host from it',
-      'TLS fails: a private authority (UPSTREAM_CA_FILE), an expired certificate, another name in it, a wrong clock here',
+      'a firewall, a network policy or a missing route blocks this host',
+      'TLS fails: a private authority (UPSTREAM_CA_FILE), an expired certificate, a certificate for another name, a wrong clock here',
       'the token API is down',
     ],
     next: 'Run token-sidecar check where the sidecar runs: it says which of name, connection and certificate fails.',
@@ -27,7 +27,7 @@ export const mintAdvice = {
   mint_quota_exhausted: {
     meaning: `The token API answered 429: the quota of this secret and UTC day is used up. ${LIVES}`,
     causes: MINTS_TOO_OFTEN,
-    next: 'Stop what mints. Nothing is asked before 00:00 UTC, when the quota begins anew.',
+    next: 'Stop whatever mints. No request is sent before 00:00 UTC, when the quota resets.',
   },
   mint_status: {
     meaning:
@@ -35,29 +35,29 @@ export const mintAdvice = {
       'was minted; with 5xx that is unknown.',
     causes: [
       '5xx: the token API fails',
-      '404 or 3xx: TOKEN_URL has another path or host than the token API of this region',
-      '403 or 407: something between the two, such as a proxy or a firewall, answers in its place',
+      "404 or 3xx: TOKEN_URL has another path or host than this region's token API",
+      '403 or 407: something in between, such as a proxy or a firewall, answers in its place',
     ],
-    next: 'For 5xx wait, and give the error_id to the support of Clear if it lasts; otherwise compare TOKEN_URL with the page of the product.',
+    next: 'For 5xx wait, and if it lasts give the error_id to Clear support; otherwise compare TOKEN_URL with the documentation of the product.',
   },
   mint_timeout: {
     meaning: `The token API did not answer within MINT_TIMEOUT. ${UNKNOWN}`,
-    causes: ['the token API is slow', 'something between the two swallows the answer'],
+    causes: ['the token API is slow', 'something in between swallows the answer'],
     next: WAIT,
   },
   mint_reset: {
     meaning: `The connection broke after the request was sent. ${UNKNOWN}`,
-    causes: ['the token API, or something between the two, restarted or gave up'],
+    causes: ['the token API, or something in between, restarted or gave up'],
     next: WAIT,
   },
   mint_garbage: {
     meaning: `The token API answered 200 without a token. ${UNKNOWN}`,
     causes: [
-      'TOKEN_URL names something else: a web page, a gateway that answers for everything',
-      'the answer was cut or changed on its way',
+      'TOKEN_URL points to something else: a web page, a gateway that answers everything',
+      'the answer was cut off or changed on the way',
       'the token API reports an error in a 200',
     ],
-    next: 'Compare TOKEN_URL with the page of the product; ask it with curl only when no sidecar is in use, for that mints.',
+    next: 'Compare TOKEN_URL with the documentation of the product. Try it with curl only when no sidecar is in use: that mints.',
   },
   mint_internal: {
     meaning: `A bug in the sidecar ended the request. ${UNKNOWN}`,

@@ -2,56 +2,53 @@ import type { ProblemCode } from '../errors.ts'
 import type { AdviceEntry } from './entry.ts'
 import { MINTS_TOO_OFTEN, SECRET_REJECTED_CAUSES, SECRET_REJECTED_NEXT } from './shared-causes.ts'
 
-/** For whoever sees an answer of the sidecar's own. */
+/** For a person who sees one of the sidecar's own answers. */
 export const problemAdvice = {
   request_invalid: {
-    meaning: 'What arrived is not an HTTP/1.1 request that every server reads alike. Nothing was forwarded.',
+    meaning: 'This is not an HTTP/1.1 request that every server reads the same way. Nothing was forwarded.',
     causes: [
       'the app uses the sidecar as its HTTP proxy (CONNECT, or a whole URL as the target) and not as its base URL',
-      'https was spoken to the plain http address',
-      'the path holds "..", or an escape that is none',
+      'the app used https for the plain http address',
+      'the path contains ".." or an invalid escape',
       'the client library sends an ambiguous length: Content-Length with Transfer-Encoding, or leading zeros',
-      'the Host field is missing, sent twice, or no host name',
+      'the Host field is missing, sent twice, or not a host name',
     ],
-    next: 'Make the http:// address of the sidecar the base URL of the app, and look at what its client library sends.',
+    next: 'Use the http:// address of the sidecar as the base URL of the app, and check what its client library sends.',
   },
   request_forbidden: {
     meaning: 'The sidecar does not forward this call.',
     causes: [
-      'the path is that of the token API: an app that could call it would revoke the token of all others',
+      "the path is that of the token API: an app that could call it would revoke everybody's token",
       'the name in Host is not in ALLOWED_HOSTS',
       'x-sidecar-key is missing or is not one of CALLER_KEY',
       'ALLOW does not list the method and path, or the method is TRACE',
       'ALLOW is set, and the path hides a slash (%2f, also encoded twice) or a field overrides method or path (X-HTTP-Method-Override, X-Original-URL): the list could not say what the upstream makes of it',
       'the call comes from a web page of another site',
     ],
-    next: 'The app needs no token of its own: it calls the business API alone. Otherwise add its Host name to ALLOWED_HOSTS, send the key, or extend ALLOW.',
+    next: 'The app needs no token: let it call only the business API. Otherwise add its Host name to ALLOWED_HOSTS, send the key, or extend ALLOW.',
   },
   route_not_found: {
-    meaning: 'No route has a prefix that this path begins with.',
+    meaning: 'This path does not begin with the prefix of any route.',
     causes: ['the prefix is misspelled in the base URL of the app', 'the route is missing in ROUTES'],
     next: 'Compare the path with the prefixes that token-sidecar status lists; prefixes match whole segments.',
   },
   request_timeout: {
     meaning: 'The request, or the rest of its body, did not arrive in time.',
-    causes: [
-      'the app stopped while it was sending',
-      'its Content-Length is larger than the body that it sends',
-    ],
-    next: 'Look at the app: the sidecar had nothing to do but to wait for it.',
+    causes: ['the app stopped while it was sending', 'its Content-Length is larger than the body it sends'],
+    next: 'Check the app: the sidecar could only wait for it.',
   },
   request_too_large: {
     meaning: 'The head of the request is larger than MAX_HEADER_BYTES.',
-    causes: ['large cookies or header fields that grow with each hop', 'a query that belongs into a body'],
+    causes: ['large cookies or header fields that grow with each hop', 'a query that belongs in a body'],
     next: 'Send less, or raise MAX_HEADER_BYTES.',
   },
   upstream_unreachable: {
     meaning:
-      'No connection to the business API came about; or it broke before an answer, and the call may have taken effect.',
+      'The business API could not be reached; or the connection broke before an answer, and the call may have taken effect.',
     causes: [
       'the host in UPSTREAM_URL does not resolve, or is wrong',
-      'a firewall, a network policy or a missing route keeps this host from it',
-      'TLS fails: a private authority (UPSTREAM_CA_FILE), an expired certificate, another name in it',
+      'a firewall, a network policy or a missing route blocks this host',
+      'TLS fails: a private authority (UPSTREAM_CA_FILE), an expired certificate, a certificate for another name',
       'the business API is down',
     ],
     next: 'Run token-sidecar check where the sidecar runs: it says which of name, connection and certificate fails.',
@@ -59,20 +56,23 @@ export const problemAdvice = {
   upstream_protocol_error: {
     meaning: 'The business API answered with something that is not HTTP/1.1, or broke off in the middle.',
     causes: [
-      'UPSTREAM_URL names a port that speaks another protocol, or http where https is spoken',
-      'something between the two cut the connection',
+      'UPSTREAM_URL names a port with another protocol, or http where the server expects https',
+      'something in between cut the connection',
     ],
-    next: 'Ask the same URL with curl -v from where the sidecar runs. The call may have taken effect.',
+    next: 'Try the same URL with curl -v from where the sidecar runs. The call may have taken effect.',
   },
   upstream_timeout: {
     meaning: 'The business API was silent for UPSTREAM_TIMEOUT. The call may have taken effect.',
-    causes: ['the business API is slow or overloaded', 'the call asks for more than it can do in that time'],
-    next: 'Find out whether the call took effect before it is sent again; raise UPSTREAM_TIMEOUT if such calls take longer.',
+    causes: [
+      'the business API is slow or overloaded',
+      'the call asks for more than the API can do in that time',
+    ],
+    next: 'Find out whether the call took effect before you send it again; raise UPSTREAM_TIMEOUT if such calls take longer.',
   },
   token_unavailable: {
-    meaning: 'No usable access token was had within HOLD_TIMEOUT.',
+    meaning: 'The sidecar could not get a usable access token within HOLD_TIMEOUT.',
     causes: [
-      'the token API fails or cannot be reached: the last error in token-sidecar status has its own code',
+      'the token API fails or cannot be reached: see the code of the last error in token-sidecar status',
       'the token store cannot be reached, and nobody mints without it',
       'the sidecar has just started',
     ],
@@ -85,12 +85,12 @@ export const problemAdvice = {
   },
   mint_budget_exhausted: {
     meaning:
-      'The requests for tokens of this UTC day are used up (MINT_DAILY_BUDGET, or the quota of 288 at Clear), or so nearly that the last quarter is spread over the rest of the day; and no usable token is left.',
+      'The token requests of this UTC day are used up (MINT_DAILY_BUDGET, or the quota of 288 at Clear), or only the last quarter is left, which is spread over the rest of the day; and no usable token is left.',
     causes: MINTS_TOO_OFTEN,
-    next: 'Stop what mints. token-sidecar rotate still works while Clear allows it; the budget begins anew at 00:00 UTC.',
+    next: 'Stop whatever mints. token-sidecar rotate still works while Clear allows it; the budget resets at 00:00 UTC.',
   },
   shutting_down: {
-    meaning: 'The sidecar was told to stop; calls under way are finished, new ones are not begun.',
+    meaning: 'The sidecar was told to stop; calls under way may finish, new ones are refused.',
     causes: ['a rolling update or a scale-down', 'the app outlives its sidecar'],
     next: 'Send the call again, to another replica or when the sidecar is back. In Kubernetes a native sidecar outlives the app.',
   },

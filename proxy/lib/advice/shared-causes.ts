@@ -11,10 +11,10 @@ export const SECRET_REJECTED_NEXT =
   'Compare the secret with the API client in Clear, and its IP whitelist with the address that token-sidecar check ' +
   'prints. A new secret in CLIENT_SECRET_FILE is tried at once, without a restart.'
 
-/** Why quota or budget of a day run out. */
+/** Why the quota or the budget of a day runs out. */
 export const MINTS_TOO_OFTEN = [
-  'the process restarts often with TOKEN_STORE=memory:, which mints at each start',
+  'the process restarts often with TOKEN_STORE=memory:, which mints at every start',
   'replicas do not share one TOKEN_STORE, so they revoke each other',
   'somebody else mints with the secret: see foreign_mint',
-  'REFRESH_LEAD is near the life of the token, or ROTATE_SCHEDULE is dense',
+  'REFRESH_LEAD is close to the life of the token, or ROTATE_SCHEDULE is dense',
 ] as const
