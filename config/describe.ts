@@ -113,30 +113,29 @@ UPSTREAM_URL=https://api.clear.in
 
 * **Durations** are a whole number with a unit: \`250ms\`, \`30s\`, \`5m\`, \`12h\`; zero is \`0s\`. The longest is \`576h\` (24 days).
 * **Sizes** are bytes as a plain number or with a binary unit: \`65536\`, \`64KiB\`, \`1MiB\`, \`1GiB\`.
-* **Yes or no** is \`true\` or \`false\`, nothing else.
+* **Yes or no** is \`true\` or \`false\`.
 * **Lists** have commas between entries; white space around an entry does not count.
 * **URLs** are http or https and have no user name, password, query or fragment.
-* A variable that is **set to nothing** counts as not set, as charts and Compose files render absent values. White space at
-  either end of a value is removed, except where the table says that it counts.
-* Where a variable is paired with one that ends in **\`_FILE\`**, the second gives the path of a file that holds the value;
+* A variable that is **set to nothing** counts as not set, because charts and Compose files render absent values that way.
+  White space at either end of a value is removed, except where the table says that it counts.
+* Where a variable has a pair that ends in **\`_FILE\`**, the pair gives the path of a file that holds the value;
   set only one of the two. White space at either end of the file is removed.
 
-A variable that is not in the tables but looks as if it were meant to be, such as \`CLIENT_SECRETS\` or \`UPSTREM_URL\`, is
+A variable that is not in the tables but looks misspelled, such as \`CLIENT_SECRETS\` or \`UPSTREM_URL\`, is
 reported as a warning with the nearest name. Settings that work but contradict each other are warnings as well.
 `
 
 const ROUTES_EXPLAINED = (overrides: readonly string[]) => `### Routes by example
 
-The settings above describe the main route, which answers to every path. Further routes are for further workspaces or
-regions. Each has a name, listed in \`ROUTES\`; in the names of its variables the name is in upper case. These may be set for
-a route N, and what is not set is inherited from the main route:
+The settings above describe the main route, which serves every path. Add routes for further workspaces or
+regions. Each has a name, listed in \`ROUTES\`, which is in upper case in the names of its variables. You may set these for
+a route N; what is not set is inherited from the main route:
 
 ${overrides.map((variable) => `* \`${variable}\``).join('\n')}
 
-Where neither the route nor the main settings name a \`TOKEN_URL\`, it is the usual token path on the origin of the route's
-\`UPSTREAM_URL\`. Routes with the same token URL and the same secret share one token; each further pair has a token, a quota
-and a budget of its own. Since an empty variable counts as not set, a route cannot take away a \`TOKEN_PREFIX\` of the main
-route.
+If neither the route nor the main settings name a \`TOKEN_URL\`, it is the usual token path on the origin of the route's
+\`UPSTREAM_URL\`. Routes with the same token URL and secret share one token; every other pair has its own token, quota
+and budget. Since an empty variable counts as not set, a route cannot remove the main route's \`TOKEN_PREFIX\`.
 
 \`\`\`sh
 CLIENT_SECRET_FILE=/run/secrets/india

@@ -32,7 +32,7 @@ export const sections = [
 ] as const
 
 /**
- * THE table of settings. Parsing, `_FILE` pairs, overrides for routes, warnings about misspelt names, `--help` and
+ * THE table of settings. Parsing, `_FILE` pairs, overrides for routes, warnings about misspelled names, `--help` and
  * docs/configuration.md all follow from it. A name with `ROUTE_N_` stands for that variable of each route N.
  */
 export const settings = {
@@ -49,7 +49,7 @@ export const settings = {
     parse: parse.baseUrl,
     section: 'Token and upstream',
     about:
-      'Base URL of the business APIs, such as `https://api.clear.in`; a path in it is put before every request path.',
+      'Base URL of the business APIs, such as `https://api.clear.in`; a path in it is prepended to every request path.',
     required: true,
     perRoute: 'too',
   },
@@ -71,7 +71,7 @@ export const settings = {
     parse: parse.tokenPrefix,
     section: 'Token and upstream',
     about:
-      'Put before the token in that header, spaces included, for example `Bearer ` with a space at its end.',
+      'Prepended to the token in that header, spaces included, for example `Bearer ` with a space at its end.',
     fallback: '',
     verbatim: true,
     perRoute: 'too',
@@ -94,7 +94,7 @@ export const settings = {
     parse: parse.callerKeys,
     section: 'Listeners and callers',
     about:
-      'Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is replaced; at least 16 random characters are advised; required when `LISTEN` is neither loopback nor a socket; a file is read at the start.',
+      'Key that callers must send as `x-sidecar-key`, or two, comma separated, while one is replaced; use at least 16 random characters; required when `LISTEN` is neither loopback nor a socket; a file is read once, at the start.',
     secret: true,
     file: true,
   },
@@ -102,7 +102,7 @@ export const settings = {
     parse: parse.hostList,
     section: 'Listeners and callers',
     about:
-      'Names accepted in the `Host` header, whatever the port (against DNS rebinding); add those callers use.',
+      'Names accepted in the `Host` header, whatever the port (against DNS rebinding); add the names that callers use.',
     fallback: 'localhost,127.0.0.1,[::1]',
   },
 
@@ -110,9 +110,9 @@ export const settings = {
     parse: parse.storeLocation,
     section: 'Life of a token',
     about:
-      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `redis-sentinel://host:26379,host:26379/NAME`, `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in the own namespace.',
+      'Where tokens are kept and shared by replicas: `memory:`, `file:/path`, `redis://host:6379` or `rediss://…`, `redis-sentinel://host:26379,host:26379/NAME`, `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in its own namespace.',
     fallback: 'file:',
-    otherwise: '`file:` in the state directory of the user',
+    otherwise: "`file:` in the user's state directory",
   },
   REFRESH_LEAD: {
     parse: parse.duration({ zero: 'allowed' }),
@@ -130,7 +130,7 @@ export const settings = {
     parse: parse.duration({ zero: 'allowed' }),
     section: 'Life of a token',
     about:
-      'How long a request may wait when no usable token is held; longer than `MINT_TIMEOUT` + `MINT_QUARANTINE` + `1s`, so that a replica killed while minting costs no call.',
+      'How long a request may wait when no usable token is held; keep it longer than `MINT_TIMEOUT` + `MINT_QUARANTINE` + `1s`, so that a replica killed while minting costs no call.',
     fallback: '10s',
   },
   ROTATION_HOLD: {
@@ -148,20 +148,20 @@ export const settings = {
   MINT_QUARANTINE: {
     parse: parse.duration({ zero: 'allowed' }),
     section: 'Life of a token',
-    about: 'How long after an unanswered mint nobody mints, because its effect may still come.',
+    about: 'How long nobody mints after an unanswered mint, because it may still take effect.',
     fallback: '2s',
   },
   MINT_MIN_INTERVAL: {
     parse: parse.duration({ zero: 'allowed' }),
     section: 'Life of a token',
-    about: 'Least time between two mints caused by rejected tokens.',
+    about: 'Minimum time between two mints caused by rejected tokens.',
     fallback: '30s',
   },
   MINT_DAILY_BUDGET: {
     parse: parse.integer(1, 100_000),
     section: 'Life of a token',
     about:
-      'Automatic requests to the token API for each secret and UTC day, failed ones included, across restarts and replicas; the API refuses more than 288.',
+      'Automatic requests to the token API per secret and UTC day, failed ones included, across restarts and replicas; the API refuses more than 288.',
     fallback: '240',
   },
 
@@ -175,7 +175,7 @@ export const settings = {
     parse: parse.allowRules,
     section: 'Requests',
     about:
-      'What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused; `*` stands for any method or one path segment, `**` at the end for any rest; matched on the path the upstream will see, base path included.',
+      'What may be called: `METHOD /path/**` patterns, comma separated; anything else is refused. `*` matches any method or one path segment, `**` at the end any rest; matched against the path the upstream will see, base path included.',
     otherwise: 'all but the token path',
     perRoute: 'too',
   },
@@ -194,14 +194,14 @@ export const settings = {
   UPSTREAM_TIMEOUT: {
     parse: parse.duration({ zero: 'refused' }),
     section: 'Requests',
-    about: 'How long the upstream may be silent while a response is awaited or under way.',
+    about: 'How long the upstream may be silent before or during a response.',
     fallback: '120s',
   },
   UPSTREAM_CA_FILE: {
     parse: parse.filePath,
     section: 'Requests',
     about:
-      'PEM file with the certificates of a private CA that the upstream is verified against, in place of the public ones.',
+      'PEM file with the certificates of a private CA to verify the upstream with, instead of the public ones.',
   },
   UPSTREAM_CERT_FILE: {
     parse: parse.filePath,
@@ -223,33 +223,33 @@ export const settings = {
   REPLAY_MEMORY_LIMIT: {
     parse: parse.size({ min: '0', max: '64GiB' }),
     section: 'Limits',
-    about: 'All bodies kept for that together.',
+    about: 'Total size of all bodies kept for replay.',
     fallback: '64MiB',
   },
   MAX_CONNECTIONS: {
     parse: parse.integer(1, 1_000_000),
     section: 'Limits',
     about:
-      'Connections of callers open at the same time; beyond it a new one takes the place of the one that has waited longest for a call, or waits for a place.',
+      'Connections of callers open at the same time; beyond that, a new one replaces the one that has been idle longest, or waits for a place.',
     fallback: '1024',
   },
   MAX_HEADER_BYTES: {
     parse: parse.size({ min: '1KiB', max: '1MiB' }),
     section: 'Limits',
-    about: 'Size of the head of a request.',
+    about: 'Maximum size of the head of a request.',
     fallback: '16KiB',
   },
   SHUTDOWN_TIMEOUT: {
     parse: parse.duration({ zero: 'allowed' }),
     section: 'Limits',
-    about: 'How long SIGTERM lets requests finish.',
+    about: 'How long requests may take to finish after SIGTERM.',
     fallback: '25s',
   },
 
   LOG_LEVEL: {
     parse: parse.oneOf(['error', 'warn', 'info', 'debug']),
     section: 'Logs',
-    about: 'Least severe events that are written: `error`, `warn`, `info` or `debug`.',
+    about: 'The least severe events that are logged: `error`, `warn`, `info` or `debug`.',
     fallback: 'info',
   },
   LOG_FORMAT: {

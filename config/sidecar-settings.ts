@@ -7,7 +7,7 @@ export interface SidecarSettings {
   /** Path of a file that holds `CLIENT_SECRET`, in its place. */
   readonly CLIENT_SECRET_FILE?: string | undefined
   /**
-   * Base URL of the business APIs, such as `https://api.clear.in`; a path in it is put before
+   * Base URL of the business APIs, such as `https://api.clear.in`; a path in it is prepended to
    * every request path. Required.
    */
   readonly UPSTREAM_URL?: string | undefined
@@ -22,8 +22,8 @@ export interface SidecarSettings {
    */
   readonly TOKEN_HEADER?: string | undefined
   /**
-   * Put before the token in that header, spaces included, for example `Bearer ` with a space at
-   * its end. Default: empty.
+   * Prepended to the token in that header, spaces included, for example `Bearer ` with a space
+   * at its end. Default: empty.
    */
   readonly TOKEN_PREFIX?: string | undefined
   /**
@@ -34,16 +34,16 @@ export interface SidecarSettings {
   /** Where health, metrics and status are served, in the same forms. Default: `127.0.0.1:0`. */
   readonly OPS_LISTEN?: string | undefined
   /**
-   * Key that callers must send as `x-sidecar-key`, or two keys with a comma while one is
-   * replaced; at least 16 random characters are advised; required when `LISTEN` is neither
-   * loopback nor a socket; a file is read at the start. Default: none.
+   * Key that callers must send as `x-sidecar-key`, or two, comma separated, while one is
+   * replaced; use at least 16 random characters; required when `LISTEN` is neither loopback nor
+   * a socket; a file is read once, at the start. Default: none.
    */
   readonly CALLER_KEY?: string | undefined
   /** Path of a file that holds `CALLER_KEY`, in its place. */
   readonly CALLER_KEY_FILE?: string | undefined
   /**
-   * Names accepted in the `Host` header, whatever the port (against DNS rebinding); add those
-   * callers use. Default: `localhost,127.0.0.1,[::1]`.
+   * Names accepted in the `Host` header, whatever the port (against DNS rebinding); add the
+   * names that callers use. Default: `localhost,127.0.0.1,[::1]`.
    */
   readonly ALLOWED_HOSTS?: string | undefined
   /**
@@ -51,7 +51,7 @@ export interface SidecarSettings {
    * or `rediss://…`, `redis-sentinel://host:26379,host:26379/NAME`,
    * `kubernetes:NAMESPACE/NAME`; `file:` alone is `token-sidecar/tokens.json` below
    * `$XDG_STATE_HOME` or `~/.local/state`, `kubernetes:` alone the Secret `token-sidecar` in
-   * the own namespace. Default: `file:` in the state directory of the user.
+   * its own namespace. Default: `file:` in the user's state directory.
    */
   readonly TOKEN_STORE?: string | undefined
   /**
@@ -65,9 +65,9 @@ export interface SidecarSettings {
    */
   readonly ROTATE_SCHEDULE?: string | undefined
   /**
-   * How long a request may wait when no usable token is held; longer than `MINT_TIMEOUT` +
-   * `MINT_QUARANTINE` + `1s`, so that a replica killed while minting costs no call. Default:
-   * `10s`.
+   * How long a request may wait when no usable token is held; keep it longer than
+   * `MINT_TIMEOUT` + `MINT_QUARANTINE` + `1s`, so that a replica killed while minting costs no
+   * call. Default: `10s`.
    */
   readonly HOLD_TIMEOUT?: string | undefined
   /** How long a request waits for a rotation while the old token may still live. Default: `1s`. */
@@ -75,15 +75,15 @@ export interface SidecarSettings {
   /** Deadline of one mint. Default: `5s`. */
   readonly MINT_TIMEOUT?: string | undefined
   /**
-   * How long after an unanswered mint nobody mints, because its effect may still come. Default:
+   * How long nobody mints after an unanswered mint, because it may still take effect. Default:
    * `2s`.
    */
   readonly MINT_QUARANTINE?: string | undefined
-  /** Least time between two mints caused by rejected tokens. Default: `30s`. */
+  /** Minimum time between two mints caused by rejected tokens. Default: `30s`. */
   readonly MINT_MIN_INTERVAL?: string | undefined
   /**
-   * Automatic requests to the token API for each secret and UTC day, failed ones included,
-   * across restarts and replicas; the API refuses more than 288. Default: `240`.
+   * Automatic requests to the token API per secret and UTC day, failed ones included, across
+   * restarts and replicas; the API refuses more than 288. Default: `240`.
    */
   readonly MINT_DAILY_BUDGET?: string | undefined
   /**
@@ -92,8 +92,8 @@ export interface SidecarSettings {
    */
   readonly REJECTED_STATUS?: string | undefined
   /**
-   * What may be called: `METHOD /path/**` patterns, comma separated, anything else is refused;
-   * `*` stands for any method or one path segment, `**` at the end for any rest; matched on the
+   * What may be called: `METHOD /path/**` patterns, comma separated; anything else is refused.
+   * `*` matches any method or one path segment, `**` at the end any rest; matched against the
    * path the upstream will see, base path included. Default: all but the token path.
    */
   readonly ALLOW?: string | undefined
@@ -101,14 +101,11 @@ export interface SidecarSettings {
   readonly MASK_TOKEN?: string | undefined
   /** How long a connection to the upstream may take to open. Default: `5s`. */
   readonly UPSTREAM_CONNECT_TIMEOUT?: string | undefined
-  /**
-   * How long the upstream may be silent while a response is awaited or under way. Default:
-   * `120s`.
-   */
+  /** How long the upstream may be silent before or during a response. Default: `120s`. */
   readonly UPSTREAM_TIMEOUT?: string | undefined
   /**
-   * PEM file with the certificates of a private CA that the upstream is verified against, in
-   * place of the public ones. Default: none.
+   * PEM file with the certificates of a private CA to verify the upstream with, instead of the
+   * public ones. Default: none.
    */
   readonly UPSTREAM_CA_FILE?: string | undefined
   /** PEM file with the client certificate shown to the upstream. Default: none. */
@@ -117,18 +114,21 @@ export interface SidecarSettings {
   readonly UPSTREAM_KEY_FILE?: string | undefined
   /** A request body up to this size can be replayed after a rejection. Default: `1MiB`. */
   readonly REPLAY_BODY_LIMIT?: string | undefined
-  /** All bodies kept for that together. Default: `64MiB`. */
+  /** Total size of all bodies kept for replay. Default: `64MiB`. */
   readonly REPLAY_MEMORY_LIMIT?: string | undefined
   /**
-   * Connections of callers open at the same time; beyond it a new one takes the place of the
-   * one that has waited longest for a call, or waits for a place. Default: `1024`.
+   * Connections of callers open at the same time; beyond that, a new one replaces the one that
+   * has been idle longest, or waits for a place. Default: `1024`.
    */
   readonly MAX_CONNECTIONS?: string | undefined
-  /** Size of the head of a request. Default: `16KiB`. */
+  /** Maximum size of the head of a request. Default: `16KiB`. */
   readonly MAX_HEADER_BYTES?: string | undefined
-  /** How long SIGTERM lets requests finish. Default: `25s`. */
+  /** How long requests may take to finish after SIGTERM. Default: `25s`. */
   readonly SHUTDOWN_TIMEOUT?: string | undefined
-  /** Least severe events that are written: `error`, `warn`, `info` or `debug`. Default: `info`. */
+  /**
+   * The least severe events that are logged: `error`, `warn`, `info` or `debug`. Default:
+   * `info`.
+   */
   readonly LOG_LEVEL?: string | undefined
   /** `json`, or `pretty` for people. Default: `json`. */
   readonly LOG_FORMAT?: string | undefined

@@ -26,12 +26,12 @@ export class SandboxStartError extends Error {
 const usage = `Simulates Clear's API: the token API with its revocation and quota, and sample business APIs.
 
   --host HOST           address to listen on (127.0.0.1), or SANDBOX_HOST
-  --port PORT           port of everything (4010; 0 picks a free one), or SANDBOX_PORT
-  --token-port PORT     a port of its own for the token API, or SANDBOX_TOKEN_PORT
-  --control-port PORT   a port of its own for the control endpoint, or SANDBOX_CONTROL_PORT
+  --port PORT           port for everything (4010; 0 picks a free one), or SANDBOX_PORT
+  --token-port PORT     a separate port for the token API, or SANDBOX_TOKEN_PORT
+  --control-port PORT   a separate port for the control endpoint, or SANDBOX_CONTROL_PORT
   --secret NAME=VALUE   an API client, repeatable (${DEMO_CLIENT.name}=${DEMO_CLIENT.secret}); or SANDBOX_SECRETS, separated by spaces
   --token-life LIFE     250ms, 20s, 5m, 12h or never (1h), or SANDBOX_TOKEN_LIFE
-  --quota N             requests to the token API for each secret and UTC day (288), or SANDBOX_QUOTA
+  --quota N             requests to the token API per secret and UTC day (288), or SANDBOX_QUOTA
   --help
 `
 

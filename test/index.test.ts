@@ -99,7 +99,7 @@ describe('settings given as an object', () => {
     assert.equal((await send(`${sidecar.url}/echo`)).status, 200)
   })
 
-  it('are warned of in the log when they look misspelt, and by the compiler', async (test) => {
+  it('are warned of in the log when they look misspelled, and by the compiler', async (test) => {
     const sandbox = await sandboxOf(test)
     const warned: unknown[] = []
     const log: Log = {

@@ -32,26 +32,26 @@ export const commands = {
   serve: {
     summary: 'run the sidecar (the default)',
     options: {},
-    more: 'Runs until SIGTERM, SIGINT or POST /quit, and finishes the calls under way first. The settings are below.',
+    more: 'Runs until SIGTERM, SIGINT or POST /quit, and first finishes the calls under way.',
     examples: [
       [
         'CLIENT_SECRET_FILE=/run/secrets/clear UPSTREAM_URL=https://api.clear.in token-sidecar',
-        'the least that works',
+        'the minimum',
       ],
     ],
     load: () => import('./serve.ts'),
   },
   check: {
-    summary: 'look at everything the sidecar needs, and say what to do; never mints',
+    summary: 'check everything the sidecar needs, and say what to do; never mints',
     options: {
-      'config-only': { type: 'boolean', default: false, about: 'the settings alone: no store, no network' },
+      'config-only': { type: 'boolean', default: false, about: 'only the settings: no store, no network' },
       json,
     },
     more:
-      'Looks at settings, secret file, store, listening addresses, names, connections, certificates and clocks. ' +
-      'Warnings alone end with 0; 69 when something fails, 78 when a setting is wrong.',
+      'Checks settings, secret file, store, listening addresses, names, connections, certificates and clocks. ' +
+      'Exits with 0 if there are only warnings, 69 if something fails, 78 if a setting is wrong.',
     examples: [
-      ['token-sidecar check', 'with the environment that the sidecar has'],
+      ['token-sidecar check', 'with the environment of the sidecar'],
       ['kubectl exec POD -c token-sidecar -- /nodejs/bin/node /app/main.js check', 'in its container'],
       ['token-sidecar check --config-only', 'in a pipeline'],
     ],
@@ -60,9 +60,9 @@ export const commands = {
   status: {
     summary: 'print the state of the running sidecar',
     options: { json },
-    more: 'Asks the sidecar at OPS_LISTEN. Ends with 69 when none answers there.',
+    more: 'Asks the sidecar at OPS_LISTEN. Exits with 69 when none answers there.',
     examples: [
-      ['token-sidecar status', 'what it holds, and what to do about its last error'],
+      ['token-sidecar status', 'what token it holds, and what to do about its last error'],
       ["token-sidecar status --json | jq '.credentials[0].state'", 'for a script'],
     ],
     load: () => import('./status.ts'),
@@ -76,14 +76,19 @@ export const commands = {
         about: 'which one, when there are several; status lists them',
       },
     },
-    more: 'The token in use is revoked by it; calls under way are sent again with the new one. Ends with 69 when no new token was minted.',
+    more: 'This revokes the token in use; calls under way are resent with the new one. Exits with 69 when no new token was minted.',
     examples: [['token-sidecar rotate --credential gls', 'one of several']],
     load: () => import('./rotate.ts'),
   },
   wait: {
     summary: 'block until the running sidecar is ready',
     options: {
-      timeout: { type: 'string', default: '60s', value: 'TIME', about: 'give up after it, with 69 (60s)' },
+      timeout: {
+        type: 'string',
+        default: '60s',
+        value: 'TIME',
+        about: 'give up after this time, with 69 (60s)',
+      },
     },
     examples: [['token-sidecar wait --timeout 60s && exec ./my-app', 'start an app when calls will succeed']],
     load: () => import('./wait.ts'),
@@ -93,8 +98,8 @@ export const commands = {
     options: {
       host: { type: 'string', value: 'HOST', about: 'address to listen on' },
       port: { type: 'string', value: 'PORT', about: 'port of everything' },
-      'token-port': { type: 'string', value: 'PORT', about: 'a port of its own for the token API' },
-      'control-port': { type: 'string', value: 'PORT', about: 'a port of its own for the control endpoint' },
+      'token-port': { type: 'string', value: 'PORT', about: 'a separate port for the token API' },
+      'control-port': { type: 'string', value: 'PORT', about: 'a separate port for the control endpoint' },
       secret: { type: 'string', multiple: true, value: 'NAME=VALUE', about: 'an API client' },
       'token-life': { type: 'string', value: 'LIFE', about: '20s, 5m, 12h or never' },
       quota: { type: 'string', value: 'N', about: 'requests to the token API a day' },
@@ -106,9 +111,9 @@ export const commands = {
   demo: {
     summary: 'run simulator, sidecar and a few calls to watch',
     options: {
-      seconds: { type: 'string', value: 'N', about: 'end by itself after so long' },
+      seconds: { type: 'string', value: 'N', about: 'stop after that many seconds' },
     },
-    examples: [['token-sidecar demo', 'nothing is needed, no secret and no network; stop it with Ctrl-C']],
+    examples: [['token-sidecar demo', 'needs nothing, no secret and no network; stop it with Ctrl-C']],
     load: () => import('./demo.ts'),
   },
   completion: {

@@ -13,7 +13,7 @@ export async function programHelp(): Promise<string> {
     '',
     'Forwards plain HTTP calls to Clear’s business APIs with a valid access token injected.',
     '',
-    'Commands (token-sidecar COMMAND --help tells more)',
+    'Commands (see also token-sidecar COMMAND --help)',
     ...columns(rows),
     '',
     'Examples',

@@ -138,7 +138,7 @@ describe('a bad configuration', () => {
     assert.match(failure({ MINT_TIMEOUT: '60' }).message, /MINT_TIMEOUT must be a whole number .*, not "60"$/)
   })
 
-  it('comes with the warnings, since a misspelt name explains a missing one', () => {
+  it('comes with the warnings, since a misspelled name explains a missing one', () => {
     const { message } = failure({ CLIENT_SECRET: undefined, CLIENT_SECRETS: 'hidden-value' })
     assert.match(message, /CLIENT_SECRET is required: set it or CLIENT_SECRET_FILE/)
     assert.match(message, /CLIENT_SECRETS is not a setting: did you mean CLIENT_SECRET\?/)

@@ -11,8 +11,8 @@ function warnings(env: Record<string, string>): string[] {
   return load(env).warnings.map(({ variable, message }) => `${variable} ${message}`)
 }
 
-describe('a misspelt variable', () => {
-  const misspelt = {
+describe('a misspelled variable', () => {
+  const misspelled = {
     CLIENT_SECRETS: 'CLIENT_SECRET',
     UPSTREM_URL: 'UPSTREAM_URL',
     UPSTREAM_URLS: 'UPSTREAM_URL',
@@ -31,7 +31,7 @@ describe('a misspelt variable', () => {
     TIMEOUT_UPSTREAM: 'UPSTREAM_TIMEOUT',
     MAX_CONNECTION: 'MAX_CONNECTIONS',
   }
-  for (const [wrong, right] of Object.entries(misspelt)) {
+  for (const [wrong, right] of Object.entries(misspelled)) {
     it(`${wrong} is reported with ${right}`, () => {
       assert.deepEqual(warnings({ [wrong]: 'x' }), [`${wrong} is not a setting: did you mean ${right}?`])
     })
@@ -120,7 +120,7 @@ describe('a variable of a route', () => {
     ])
   })
 
-  it('that is misspelt is reported with the nearest name', () => {
+  it('that is misspelled is reported with the nearest name', () => {
     assert.deepEqual(warnings({ ...GLS, ROUTE_GLS_UPSTREM_URL: 'x' }), [
       'ROUTE_GLS_UPSTREM_URL is not a setting: did you mean ROUTE_GLS_UPSTREAM_URL?',
     ])

@@ -15,7 +15,7 @@ const settings = new Set([
 ])
 /** Names that are right, though not ours. */
 const ofOthers = new Set([
-  // Misspelt on purpose.
+  // Misspelled on purpose.
   ...['CLIENT_SECRETS', 'UPSTREM_URL'],
   // Of Node, of the system, of the build, of examples.
   ...[

@@ -32,7 +32,7 @@ async function fileFinding(subject: string, path: string): Promise<Finding> {
         todo: `chmod o-r ${path}; for a Kubernetes Secret set defaultMode: 0400 and fsGroup`,
       }
     }
-    return { result: 'ok', subject, found: `${path}, looked at again each second` }
+    return { result: 'ok', subject, found: `${path}, checked every second` }
   } catch (error) {
     // It could be read a moment ago, when the configuration was loaded.
     return {
