@@ -43,6 +43,7 @@ export class UpstreamConnection {
   freshUntil = 0
   #isPaused = false
   #isClosed = false
+  #outlivesErrors = false
   /** A write has failed: what there is to read may still be an answer. */
   #isBroken = false
   #cause: Error | null = null
@@ -65,9 +66,6 @@ export class UpstreamConnection {
     const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls.options() })
     this.#socket = socket
     this.#outbox = new Outbox(socket)
-    outliveWriteErrors(socket, () => {
-      this.#isBroken = true
-    })
     socket.once(tls === null ? 'connect' : 'secureConnect', () => this.#onConnected())
     if (tls !== null) socket.on('session', (session: Buffer) => tls.remember(session))
     socket.on('drain', () => this.user?.onUpstreamDrain())
@@ -111,7 +109,16 @@ export class UpstreamConnection {
 
   /** False: wait for `onUpstreamDrain` before writing more. */
   write(piece: Piece): boolean {
+    // A call that is written in one go is answered after that; what is written in pieces may be answered in between.
+    if (!this.#outlivesErrors && (typeof piece !== 'string' || !this.isUntouched)) this.#outliveErrors()
     return this.#outbox.write(piece)
+  }
+
+  #outliveErrors(): void {
+    this.#outlivesErrors = true
+    outliveWriteErrors(this.#socket, () => {
+      this.#isBroken = true
+    })
   }
 
   /** Half-closes: a tunnel's caller has sent its last. */
