@@ -1,4 +1,5 @@
-import { fallback, wrap } from './describe.ts'
+import { wrapped } from '../proxy/lib/wrapped.ts'
+import { fallback } from './describe.ts'
 import { embeddedDefaults } from './embedded-defaults.ts'
 import type { Setting } from './settings.ts'
 import { fileVariable, rows } from './variables.ts'
@@ -38,6 +39,6 @@ function defaultSentence(name: string, row: Setting): string {
 
 /** What would end the comment, as patterns of paths do, gets an invisible character. */
 function docstring(about: string): string[] {
-  const [first = '', ...more] = wrap(about.replaceAll('*/', '*\u200b/'), '   * ')
+  const [first = '', ...more] = wrapped(about.replaceAll('*/', '*\u200b/'), '   * ')
   return more.length === 0 ? [`  /** ${first.slice(5)} */`] : ['  /**', first, ...more, '   */']
 }

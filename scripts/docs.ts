@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { settingsMarkdown } from '../config/describe.ts'
+import { settingsMarkdown } from '../config/configuration-page.ts'
 import { settingsType } from '../config/describe-type.ts'
 import { chartReadme } from './chart-readme.ts'
 import { withIncluded } from './included.ts'

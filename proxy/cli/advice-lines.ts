@@ -1,5 +1,5 @@
 import { adviceFor } from '../lib/advice.ts'
-import { wrapped } from './wrapped.ts'
+import { wrapped } from '../lib/wrapped.ts'
 
 /** The advice for a code as indented lines; none for a code that needs none. */
 export function adviceLines(code: string): string[] {

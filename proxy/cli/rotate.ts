@@ -1,9 +1,9 @@
 import { ExitError } from '../lib/errors.ts'
+import { wrapped } from '../lib/wrapped.ts'
 import { adviceLines } from './advice-lines.ts'
 import type { Edge } from './edge.ts'
 import { type OpsAnswer, opsClient } from './ops-client.ts'
 import { readOptions } from './options.ts'
-import { wrapped } from './wrapped.ts'
 
 const TIMEOUT_MS = 60_000
 

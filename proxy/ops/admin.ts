@@ -1,8 +1,9 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { RequestHandler } from 'express'
 import { adviceFor } from '../lib/advice.ts'
 import { ProblemError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { CredentialStatus } from '../token/status.ts'
+import { chosenCredential } from './chosen-credential.ts'
 import { refusal } from './local-caller.ts'
 import { sendProblem } from './problem.ts'
 import { isoInstant } from './status.ts'
@@ -53,8 +54,12 @@ export function localCallersOnly(bySocketFile: boolean, log: Log): RequestHandle
 /** POST /rotate: 200 with the new token's data, 503 with the code of what went wrong. */
 export function rotateHandler({ credentials, rotate, log }: AdminDeps): RequestHandler {
   return async (request, response) => {
-    const credential = chosenCredential(request, response, credentials())
-    if (credential === null) return
+    const chosen = chosenCredential(request, credentials())
+    if ('problem' in chosen) {
+      sendProblem(response, chosen.problem)
+      return
+    }
+    const credential = chosen.name
     const left = new AbortController()
     response.once('close', () => left.abort())
     log.info('rotate_requested', { credential })
@@ -101,50 +106,6 @@ export function quitHandler({ quit, log }: AdminDeps): RequestHandler {
       .status(202)
       .json({ ok: true, reason: 'stopping after the calls under way' })
   }
-}
-
-/** The one that is named in the body or the query, else the only one there is. Null when it has answered already. */
-function chosenCredential(
-  request: Request,
-  response: Response,
-  credentials: readonly CredentialStatus[],
-): string | null {
-  const known = credentials.map(({ name }) => name)
-  const named = namedCredential(request)
-  if (named === INVALID) {
-    const detail = 'The body must be a JSON object such as {"credential":"default"}, or empty.'
-    sendProblem(response, { status: 400, code: 'request_invalid', detail })
-    return null
-  }
-  if (named === null) {
-    const [only] = known
-    if (only !== undefined && known.length === 1) return only
-    const detail = 'There are several credentials: name one as ?credential=NAME, or with --credential NAME.'
-    sendProblem(response, {
-      status: 400,
-      code: 'credential_required',
-      detail,
-      members: { credentials: known },
-    })
-    return null
-  }
-  if (known.includes(named)) return named
-  const detail = 'No credential has that name.'
-  sendProblem(response, { status: 404, code: 'credential_unknown', detail, members: { credentials: known } })
-  return null
-}
-
-const INVALID = Symbol('a body that is not what was asked for')
-
-function namedCredential(request: Request): string | null | typeof INVALID {
-  const body: unknown = request.body
-  if (body !== undefined) {
-    if (body === null || typeof body !== 'object' || Array.isArray(body)) return INVALID
-    const { credential } = body as { readonly credential?: unknown }
-    if (credential !== undefined) return typeof credential === 'string' ? credential : INVALID
-  }
-  const query = request.url.indexOf('?')
-  return query === -1 ? null : new URLSearchParams(request.url.slice(query)).get('credential')
 }
 
 /** A refusal that was thrown says as much as one that was returned; anything else is a bug and goes on to be logged. */

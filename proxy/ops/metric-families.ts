@@ -124,6 +124,7 @@ function storeErrors(credentials: readonly CredentialStatus[]): Sample[] {
 
 function trafficFamilies(counters: TrafficCounters): Family[] {
   const routes = [...counters.routes]
+  const byCode: ReadonlyMap<string, number> = counters.problems
   return [
     counter(
       'token_sidecar_requests_total',
@@ -164,8 +165,8 @@ function trafficFamilies(counters: TrafficCounters): Family[] {
     counter(
       'token_sidecar_errors_total',
       'Answers of the sidecar’s own, by problem code.',
-      [...new Set([...Object.keys(problems), ...counters.problems.keys()])].map((code) =>
-        sample(new Map<string, number>(counters.problems).get(code) ?? 0, { code }),
+      [...new Set([...Object.keys(problems), ...byCode.keys()])].map((code) =>
+        sample(byCode.get(code) ?? 0, { code }),
       ),
     ),
   ]

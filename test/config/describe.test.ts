@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { settingsHelp, settingsMarkdown } from '../../config/describe.ts'
+import { settingsMarkdown } from '../../config/configuration-page.ts'
+import { settingsHelp } from '../../config/describe.ts'
 import { settings } from '../../config/settings.ts'
 import { load } from './support.ts'
 

@@ -1,4 +1,7 @@
 import { forwarderContract } from '../relay/contract.ts'
 import { createHttpProxyForwarder } from './http-proxy-forwarder.ts'
 
-forwarderContract('http-proxy', createHttpProxyForwarder)
+forwarderContract('http-proxy', createHttpProxyForwarder, {
+  'max-connections': 'a server of node:http closes a connection beyond its limit at once',
+  'drain-unread': 'closeIdleConnections ends connections whose call has not been read yet',
+})

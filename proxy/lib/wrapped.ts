@@ -1,7 +1,7 @@
 /** Narrow enough for half a screen. */
-const WIDTH = 100
+const WIDTH = 96
 
-/** Text in lines of at most 100 columns; `first` begins the first one, `indent` the others. */
+/** Text in lines of at most 96 columns; `first` begins the first one, `indent` the others. */
 export function wrapped(text: string, indent: string, first = indent): string[] {
   const lines: string[] = []
   let line = first
