@@ -7,25 +7,21 @@
  */
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { LIMIT_BYTES, startFloodedSidecar } from '../test/flood/flooded-sidecar.ts'
 import { type FloodName, floods } from '../test/flood/floods.ts'
 import { echo, makeCall, type Outcome, startLoad } from '../test/support/load.ts'
 import { LatencyHistogram } from '../test/support/load-histogram.ts'
+import { misused, readFlags } from './flags.ts'
 import { seeded } from './soak-faults.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '1' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-  },
+const usage = 'usage: flood [--minutes N] [--seed N]'
+const flags = readFlags(usage, {
+  minutes: { type: 'string', default: '1' },
+  seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
 })
 const minutes = Number(flags.minutes)
 const seed = Number(flags.seed)
-if (!(minutes > 0) || !Number.isInteger(seed)) {
-  console.error('usage: flood [--minutes N] [--seed N]')
-  process.exit(64)
-}
+if (!(minutes > 0) || !Number.isInteger(seed)) misused(usage)
 
 const TURN_MS = 5_000
 /** How many kinds at a time; each with a share of its lanes, so that together they are about as many as one alone. */

@@ -4,25 +4,21 @@
  *
  *     tsx scripts/fuzz.ts --minutes 30 --seed 7 --only exchange
  */
-import { parseArgs } from 'node:util'
 import { fuzzers } from '../test/fuzz/fuzzers.ts'
 import type { Fuzzer } from '../test/fuzz/target.ts'
+import { misused, readFlags } from './flags.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '1' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-    only: { type: 'string' },
-  },
+const usage = `usage: fuzz [--minutes N] [--seed N] [--only NAME]
+names: ${fuzzers.map(({ name }) => name).join(', ')}`
+const flags = readFlags(usage, {
+  minutes: { type: 'string', default: '1' },
+  seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+  only: { type: 'string' },
 })
 const minutes = Number(flags.minutes)
 const seed = Number(flags.seed)
 const chosen = fuzzers.filter(({ name }) => flags.only === undefined || name === flags.only)
-if (!(minutes > 0) || !Number.isInteger(seed) || seed < 0 || chosen.length === 0) {
-  console.error('usage: fuzz [--minutes N] [--seed N] [--only NAME]')
-  console.error(`names: ${fuzzers.map(({ name }) => name).join(', ')}`)
-  process.exit(64)
-}
+if (!(minutes > 0) || !Number.isInteger(seed) || seed < 0 || chosen.length === 0) misused(usage)
 
 /** One turn of a fuzzer tries as many inputs as a test does: that takes a few seconds. */
 const runs = new Map<string, number>()

@@ -8,31 +8,27 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import type { MintEvent } from '../sandbox/mint-log.ts'
 import { startSandbox } from '../sandbox/server.ts'
 import { type CallPlan, type Outcome, startLoad, upload } from '../test/support/load.ts'
 import { LatencyHistogram } from '../test/support/load-histogram.ts'
 import { type Sidecar, startSidecar } from '../test/support/sidecar-process.ts'
 import { tempDir } from '../test/support/temp-dir.ts'
+import { misused, readFlags } from './flags.ts'
 import { type Cause, causeOf, type Trouble } from './soak-blame.ts'
 import { between, inflict, oneOf, type Random, seeded } from './soak-faults.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    parallel: { type: 'string', default: '100' },
-    kill: { type: 'boolean', default: false },
-  },
+const usage = 'usage: soak [--minutes N] [--seed N] [--parallel N] [--kill]'
+const flags = readFlags(usage, {
+  minutes: { type: 'string', default: '5' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  parallel: { type: 'string', default: '100' },
+  kill: { type: 'boolean', default: false },
 })
 const minutes = Number(flags.minutes)
 const seed = Number(flags.seed)
 const parallel = Number(flags.parallel)
-if (!(minutes > 0) || !Number.isInteger(seed) || !(parallel >= 1)) {
-  console.error('usage: soak [--minutes N] [--seed N] [--parallel N] [--kill]')
-  process.exit(64)
-}
+if (!(minutes > 0) || !Number.isInteger(seed) || !(parallel >= 1)) misused(usage)
 
 const LIFE_MS = 2_000
 const FAULT_EVERY_MS = 3_000
