@@ -16,7 +16,7 @@ import {
   minorOf,
   OK,
   PAUSED,
-  type REQUEST,
+  REQUEST,
   type RESPONSE,
   reset,
   resume,
@@ -55,6 +55,8 @@ export class MessageReader implements Listener {
   /** 0 once freed. */
   #parser: number
   readonly #headLimitBytes: number
+  /** Before a request they are none of it (RFC 9112, section 2.2): who sends one behind a call has not begun another. */
+  readonly #skipsEmptyLines: boolean
 
   /** Set when the message cannot be read on; the connection is then of no more use. */
   fault: Fault | null = null
@@ -92,6 +94,7 @@ export class MessageReader implements Listener {
   constructor(type: typeof REQUEST | typeof RESPONSE, headLimitBytes: number) {
     this.#parser = allocate(type)
     this.#headLimitBytes = headLimitBytes
+    this.#skipsEmptyLines = type === REQUEST
   }
 
   /** Part of a message's head has been read, but not all. */
@@ -131,9 +134,8 @@ export class MessageReader implements Listener {
    */
   readHead(bytes: Buffer, from: number, to: number): number {
     if (this.#pieces.length > 0) return this.#readHeadPiece(bytes, from, to)
-    // Empty lines before a head are none of it (RFC 9112, section 2.2): who sends one behind a call has not begun another.
     let start = from
-    while (start < to && (bytes[start] === LF || bytes[start] === CR)) start++
+    while (this.#skipsEmptyLines && start < to && (bytes[start] === LF || bytes[start] === CR)) start++
     if (start === to) return to
     const end = this.#run(bytes, start, to)
     if (this.fault !== null) return end

@@ -46,6 +46,8 @@ export class UpstreamConnection {
   #outlivesErrors = false
   /** A write has failed: what there is to read may still be an answer. */
   #isBroken = false
+  /** It was by a reset that was not behind an end: what was read is all there is, and may not be whole. */
+  #reset: Error | null = null
   #cause: Error | null = null
 
   constructor(pool: UpstreamPool, responseHeadLimitBytes: number) {
@@ -116,8 +118,11 @@ export class UpstreamConnection {
 
   #outliveErrors(): void {
     this.#outlivesErrors = true
-    outliveWriteErrors(this.#socket, () => {
+    outliveWriteErrors(this.#socket, (error) => {
       this.#isBroken = true
+      if (error.code !== 'EPIPE') this.#reset = error
+      // Nothing is read any more that would tell.
+      if (this.#socket.readableEnded) this.#socket.destroy(error)
     })
   }
 
@@ -172,6 +177,7 @@ export class UpstreamConnection {
 
   #onEnd(): void {
     if (this.user === null) this.destroy()
+    else if (this.#reset !== null) this.#socket.destroy(this.#reset)
     // Before Node 24 a reset right behind the last bytes is reported as an end, so a truncated answer would look complete.
     // Writing nothing sends nothing, and fails if it was one (but over TLS, where Node keeps that to itself). What waits to be
     // sent would keep the question waiting, too.

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-type Done = (error?: Error | null) => void
+type Done = (error?: NodeJS.ErrnoException | null) => void
 type Write = (chunk: Buffer, encoding: BufferEncoding, done: Done) => void
 type Writev = (chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: Done) => void
 
@@ -8,9 +8,10 @@ type Writev = (chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: Done
  * Lets a connection be read on after a write has failed. An upstream may answer and close before it has read a body (RFC 9112,
  * section 9.6): then the next piece of the body meets a reset, while the answer lies in the system, unread. Node would end the
  * connection at the failed write, and the answer would be lost; so that is only noted, and the reading tells what happened. A
- * write of nothing is a question (see `UpstreamConnection`), and is answered.
+ * write of nothing is a question (see `UpstreamConnection`), and is answered. `onBroken` gets `EPIPE` where the upstream had
+ * ended in order before, and `ECONNRESET` where it had not: the system tells that once, so the reading may see a mere end.
  */
-export function outliveWriteErrors(socket: Socket, onBroken: () => void): void {
+export function outliveWriteErrors(socket: Socket, onBroken: (error: NodeJS.ErrnoException) => void): void {
   // A stream passes the same function each time.
   let known: Done | null = null
   let tolerant: Done = () => {}
@@ -18,7 +19,8 @@ export function outliveWriteErrors(socket: Socket, onBroken: () => void): void {
     if (done !== known) {
       known = done
       tolerant = (error) => {
-        if (error) onBroken()
+        if (error?.code !== 'EPIPE' && error?.code !== 'ECONNRESET') return done(error)
+        onBroken(error)
         done(null)
       }
     }
