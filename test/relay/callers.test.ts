@@ -7,6 +7,7 @@ import { createRelay } from '../../proxy/relay/relay.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { answer } from '../support/raw-upstream.ts'
+import { countReceived } from '../support/received-bytes.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { eventually, quiet, type Settings, starter, type World, within } from './contract/world.ts'
 
@@ -198,12 +199,8 @@ describe('when all places are taken', () => {
       newcomer.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
       await quiet()
       await clock.advance(500)
-      let receivedBytes = 0
-      reader.on('data', (bytes: Buffer) => {
-        receivedBytes += bytes.length
-      })
-      reader.resume()
-      await eventually(() => assert.ok(receivedBytes > sizeBytes, `${receivedBytes} of ${sizeBytes} bytes`))
+      const received = countReceived(reader)
+      await eventually(() => assert.ok(received() > sizeBytes, `${received()} of ${sizeBytes} bytes`))
       reader.destroy()
       newcomer.destroy()
       await quiet()

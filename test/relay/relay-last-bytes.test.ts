@@ -8,6 +8,7 @@ import { IncompleteMessage } from '../support/byte-reader.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { answer } from '../support/raw-upstream.ts'
+import { countReceived } from '../support/received-bytes.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { eventually, quiet, type Settings, starter, within } from './contract/world.ts'
 
@@ -52,13 +53,9 @@ describe('the last bytes of an answer', () => {
       socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
       await quiet(30)
       await clock.advance(10_000)
-      let received = 0
-      socket.on('data', (bytes: Buffer) => {
-        received += bytes.length
-      })
-      socket.resume()
+      const received = countReceived(socket)
       await once(socket, 'close')
-      assert.ok(received > sizeBytes, `${received} of ${sizeBytes} bytes`)
+      assert.ok(received() > sizeBytes, `${received()} of ${sizeBytes} bytes`)
     }
   })
 
@@ -214,11 +211,7 @@ describe('the last bytes of a tunnel', () => {
     client.socket.end()
     await quiet(100)
     await clock.advance(5_000)
-    let receivedBytes = 0
-    socket.on('data', (bytes: Buffer) => {
-      receivedBytes += bytes.length
-    })
-    socket.resume()
-    await eventually(() => assert.equal(receivedBytes, sent.length))
+    const received = countReceived(socket)
+    await eventually(() => assert.equal(received(), sent.length))
   })
 })

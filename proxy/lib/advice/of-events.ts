@@ -104,7 +104,7 @@ export const eventAdvice = {
   },
   valid_till_unreadable: {
     meaning:
-      'The token API gave an end of the token that cannot be read. The token is used, but not refreshed in time.',
+      'The token API gave an end of the token that cannot be read. The token is used, and not replaced before it expires.',
     causes: ['the token API changed its format'],
     next: 'Report it. Until it is fixed, ROTATE_SCHEDULE can replace the token at set times.',
   },
